@@ -1,0 +1,167 @@
+/**
+ * Events: immutable facts about one actor.
+ * @module
+ */
+import { checkActorId } from "./actor_id.ts";
+import {
+  checkEventType,
+  checkId,
+  checkTimestamp,
+  checkVersion,
+  copyData,
+  copyMetadata,
+  rejectEvent,
+  timestampOf,
+} from "./validate.ts";
+
+/**
+ * Text that travels with an event and is not part of its meaning. Reserved: the three that are named here, `commandId`
+ * and `schemaVersion`; all others are the user's.
+ */
+export interface Metadata {
+  /** The same for everything that one request brought about. */
+  readonly correlationId?: string;
+  /** The id of the event or command that caused this one. */
+  readonly causationId?: string;
+  /** W3C Trace Context. */
+  readonly traceparent?: string;
+  /** Whatever else is to travel along. */
+  readonly [key: string]: string | undefined;
+}
+
+/**
+ * A fact about one actor: plain JSON, what is saved is what is read. `Id` types `actorId`, and so tells the unions of
+ * several actor types apart.
+ */
+export interface Event<Type extends string = string, Data = unknown, Id extends string = string> {
+  /** What a retry is recognised by: any non-empty text of up to 128 characters; made ones are UUIDs. */
+  readonly id: string;
+  /** What happened, in the past tense: `OrderPlaced`. */
+  readonly eventType: Type;
+  /** To whom. */
+  readonly actorId: Id;
+  /** 1, 2, 3, … per actor, strictly increasing. */
+  readonly version: number;
+  /** JSON. */
+  readonly data: Data;
+  /** ISO 8601, UTC, milliseconds: sorts as text. The writer's clock, never used for order. */
+  readonly timestamp: string;
+  /** What travels along. */
+  readonly metadata?: Metadata;
+}
+
+/** What `append` takes: the store adds the rest. Distributes over a union. */
+export type NewEvent<E extends Event = Event> = E extends Event ? {
+    /** What happened. */
+    readonly eventType: E["eventType"];
+    /** JSON. */
+    readonly data: E["data"];
+    /** Filled in with a UUID. Give it where an append may be repeated by another process. */
+    readonly id?: string;
+    /** Filled in with the writer's clock. */
+    readonly timestamp?: string;
+    /** What travels along. */
+    readonly metadata?: Metadata;
+  }
+  : never;
+
+/** `"order"` for `` `order-${string}` ``; the whole id where nothing stands before the first `-`. */
+export type ActorTypeOf<Id extends string> = Id extends `${infer Type}-${string}` ? Type extends "" ? Id : Type : Id;
+
+/** The ids of an actor type. */
+export type ActorId<Type extends string> = Type | `${Type}-${string}`;
+
+/** The union of an actor type, written by hand: `ActorEvents<"order", { OrderPlaced: { total: number } }>`. */
+export type ActorEvents<ActorType extends string, DataByType> = {
+  [Type in keyof DataByType & string]: Event<Type, DataByType[Type], ActorId<ActorType>>;
+}[keyof DataByType & string];
+
+/** The members of `E` that an actor can have: precise for a literal or template id, all of `E` for a plain string. */
+export type EventsFor<E extends Event, Id extends string> = string extends Id ? E
+  : E extends { readonly actorId: infer Ids } ? Id extends Ids ? E : never
+  : never;
+
+/** A literal id must be of an actor of `E`; a plain string is checked when it runs. */
+export type OwnId<E extends Event, Id extends string> = string extends Id ? unknown
+  : E extends { readonly actorId: infer Ids } ? Id extends Ids ? unknown : never
+  : never;
+
+/** The members of `E` that a filter lets through. */
+export type Select<E extends Event, Types extends string, ActorTypes extends string> = E extends Event
+  ? E["eventType"] extends Types
+    ? string extends E["actorId"] ? E : ActorTypeOf<E["actorId"]> extends ActorTypes ? E : never
+  : never
+  : never;
+
+/**
+ * Makes an event: a copy of what is given, with `id` (a UUID) and `timestamp` (now) filled in.
+ *
+ * @example
+ * ```ts
+ * import { createEvent } from "@aether/aether";
+ *
+ * const placed = createEvent({ actorId: "order-123", version: 1, eventType: "OrderPlaced", data: { total: 42 } });
+ * console.log(placed.data.total); // 42
+ * ```
+ *
+ * @throws {InvalidEventError} naming the path (`data.items[2]`) of what JSON cannot carry or of a wrong field
+ * @throws {InvalidActorIdError} if the actor id is empty, too long or not text
+ */
+export function createEvent<const Type extends string, Data, const Id extends string>(fields: {
+  readonly eventType: Type;
+  readonly actorId: Id;
+  readonly version: number;
+  readonly data: Data;
+  readonly id?: string;
+  readonly timestamp?: string | Date;
+  readonly metadata?: Metadata;
+}): Event<Type, Data, Id> {
+  const { timestamp = timestampOf(Date.now()) } = fields;
+  if (timestamp instanceof Date && Number.isNaN(timestamp.getTime())) rejectEvent("timestamp", "is an invalid Date");
+  return copyEvent({
+    ...fields,
+    id: fields.id ?? crypto.randomUUID(),
+    timestamp: timestamp instanceof Date ? timestamp.toISOString() : timestamp,
+  });
+}
+
+/** A checked copy; fields that no event has are left out. */
+export function copyEvent<E extends Event>(event: E): E {
+  if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
+  checkActorId(event.actorId);
+  return eventOf(
+    checkId(event.id),
+    checkEventType(event.eventType),
+    event.actorId,
+    checkVersion(event.version),
+    copyData(event.data),
+    checkTimestamp(event.timestamp),
+    copyMetadata(event.metadata),
+  ) as E;
+}
+
+/** The keys in the order in which they are stored. */
+export function eventOf(
+  id: string,
+  eventType: string,
+  actorId: string,
+  version: number,
+  data: unknown,
+  timestamp: string,
+  metadata: Metadata | undefined,
+): Event {
+  return metadata === undefined
+    ? { id, eventType, actorId, version, data, timestamp }
+    : { id, eventType, actorId, version, data, timestamp, metadata };
+}
+
+/**
+ * Metadata that says "this was caused by that event": its id as `causationId`, and the correlation of the whole story
+ * handed on, which begins with the first event's id.
+ */
+export function causedBy(event: Event): Metadata {
+  const { correlationId = event.id, traceparent } = event.metadata ?? {};
+  return traceparent === undefined
+    ? { correlationId, causationId: event.id }
+    : { correlationId, causationId: event.id, traceparent };
+}

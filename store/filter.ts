@@ -1,0 +1,45 @@
+/** The one filter of everything that reads all. */
+import { actorTypeOf, checkActorId } from "../actor_id.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import type { Event } from "../event.ts";
+import type { Commit, EventFilter } from "./event_store.ts";
+
+/** A filter, checked. */
+export interface Filter {
+  readonly eventTypes: ReadonlySet<string> | undefined;
+  readonly actorTypes: ReadonlySet<string> | undefined;
+  readonly actorId: string | undefined;
+  readonly shards: ReadonlySet<number> | undefined;
+}
+
+/** @throws {InvalidArgumentError} for a shard out of range, {@linkcode InvalidActorIdError} */
+export function checkFilter(filter: EventFilter<Event, string, string>, shards: number): Filter {
+  if (filter.actorId !== undefined) checkActorId(filter.actorId);
+  for (const shard of filter.shards ?? []) {
+    if (!Number.isSafeInteger(shard) || shard < 0 || shard >= shards) {
+      throw new InvalidArgumentError({ argument: "shards" }, `There are ${shards} shards from 0, not ${shard}`);
+    }
+  }
+  return {
+    eventTypes: filter.eventTypes && new Set(filter.eventTypes),
+    actorTypes: filter.actorTypes && new Set(filter.actorTypes),
+    actorId: filter.actorId,
+    shards: filter.shards && new Set(filter.shards),
+  };
+}
+
+/** Whether the filter lets commits of this actor through. */
+export function letsActor(filter: Filter, actorId: string, shard: number): boolean {
+  if (filter.actorId !== undefined && filter.actorId !== actorId) return false;
+  if (filter.shards !== undefined && !filter.shards.has(shard)) return false;
+  return filter.actorTypes === undefined || filter.actorTypes.has(actorTypeOf(actorId));
+}
+
+/** The commit with the events that are meant; undefined if there are none. Deletions always pass. */
+export function letsEvents(filter: Filter, commit: Commit): Commit | undefined {
+  if (filter.eventTypes === undefined || commit.deleted) return commit;
+  const { eventTypes } = filter;
+  const events = commit.events.filter((event) => eventTypes.has(event.eventType));
+  if (events.length === commit.events.length) return commit;
+  return events.length > 0 ? { ...commit, events } : undefined;
+}

@@ -1,0 +1,8 @@
+/**
+ * Event stores: the interface, and its implementations in memory and on JetStream.
+ * @module
+ */
+export type * from "./event_store.ts";
+export type { Fence } from "./fence.ts";
+export { InMemoryEventStore, type InMemoryOptions } from "./in_memory.ts";
+export { shardOf } from "./shard.ts";

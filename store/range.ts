@@ -1,0 +1,124 @@
+/** Which part of an actor's history is read: decided here once for every store. */
+import { InvalidArgumentError } from "../errors.ts";
+import type { Commit, Consistency, ReadActorOptions } from "./event_store.ts";
+
+/** A range, checked; all bounds are inclusive but `afterPosition`. */
+export interface Range {
+  readonly fromVersion: number;
+  readonly toVersion: number;
+  readonly afterPosition: number;
+  readonly toPosition: number;
+  readonly limit: number;
+  readonly last: number;
+  readonly lastCommits: number;
+}
+
+/** @throws {InvalidArgumentError} for what is no count, version or position, and for `limit` with `last` */
+export function checkRange(options: ReadActorOptions): Range {
+  checkConsistency(options.consistency, ["session", "leader"]);
+  const range: Range = {
+    fromVersion: whole("fromVersion", options.fromVersion, 0),
+    toVersion: whole("toVersion", options.toVersion, Infinity),
+    afterPosition: whole("afterPosition", options.afterPosition, 0),
+    toPosition: whole("toPosition", options.toPosition, Infinity),
+    limit: whole("limit", options.limit, Infinity),
+    last: whole("last", options.last, Infinity),
+    lastCommits: whole("lastCommits", options.lastCommits, Infinity),
+  };
+  if (options.limit !== undefined && (options.last !== undefined || options.lastCommits !== undefined)) {
+    throw new InvalidArgumentError({ argument: "limit" }, "limit counts from the start, last from the end: give one");
+  }
+  const { from } = options;
+  if (from === undefined) return range;
+  whole("from.position", from.position, 0);
+  whole("from.version", from.version, 0);
+  return {
+    ...range,
+    fromVersion: Math.max(range.fromVersion, from.version + 1),
+    afterPosition: Math.max(range.afterPosition, from.position),
+  };
+}
+
+/** The error of a `from` that is not a commit of the actor. */
+export function notThisCommit(actorId: string, from: NonNullable<ReadActorOptions["from"]>): InvalidArgumentError {
+  return new InvalidArgumentError(
+    { argument: "from" },
+    `Position ${from.position} is no commit of ${actorId} with version ${from.version}`,
+  );
+}
+
+/** @throws {InvalidArgumentError} unless it is a whole number from 0 */
+export function whole(argument: string, value: number | undefined, absent: number): number {
+  if (value === undefined) return absent;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError({ argument }, `${argument} is an integer from 0, not ${String(value)}`);
+}
+
+/** @throws {InvalidArgumentError} for a word that is none */
+export function checkConsistency(value: "cached" | Consistency | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return;
+  throw new InvalidArgumentError(
+    { argument: "consistency" },
+    `consistency is one of ${allowed.join(", ")}, not ${value}`,
+  );
+}
+
+/**
+ * Takes an actor's commits in order and gives those of the range, each with those of its events that lie in it. Commits
+ * from the end (`last`, `lastCommits`) come when the history has ended.
+ */
+export class Selection {
+  readonly #range: Range;
+  #left: number;
+  /** The last commits so far, where only those are wanted. */
+  readonly #tail: Commit[] | undefined;
+  #tailEvents = 0;
+
+  constructor(range: Range) {
+    this.#range = range;
+    this.#left = range.limit;
+    this.#tail = range.last === Infinity && range.lastCommits === Infinity ? undefined : [];
+  }
+
+  /** True once no later commit can lie in the range. */
+  done(commit: { readonly version: number; readonly position: number }): boolean {
+    const { toVersion, toPosition } = this.#range;
+    return this.#left === 0 || commit.version >= toVersion || commit.position >= toPosition;
+  }
+
+  /** What to give of this commit now. */
+  add(commit: Commit): Commit | undefined {
+    const { afterPosition, toPosition, fromVersion, toVersion } = this.#range;
+    if (commit.position <= afterPosition || commit.position > toPosition) return undefined;
+    const part = within(commit, fromVersion, toVersion, this.#left);
+    if (part === undefined) return undefined;
+    this.#left -= part.events.length;
+    if (this.#tail === undefined) return part;
+    this.#tail.push(part);
+    this.#tailEvents += part.events.length;
+    const { last, lastCommits } = this.#range;
+    for (let first = this.#tail[0]; first !== undefined; first = this.#tail[0]) {
+      if (this.#tail.length <= lastCommits && this.#tailEvents - first.events.length < last) break;
+      this.#tailEvents -= first.events.length;
+      this.#tail.shift();
+    }
+    return undefined;
+  }
+
+  /** What is left to give at the end of the history. */
+  end(): readonly Commit[] {
+    const [first, ...rest] = this.#tail ?? [];
+    if (first === undefined) return [];
+    const over = this.#tailEvents - this.#range.last;
+    return over > 0 ? [{ ...first, events: first.events.slice(over) }, ...rest] : [first, ...rest];
+  }
+}
+
+function within(commit: Commit, fromVersion: number, toVersion: number, limit: number): Commit | undefined {
+  const { events } = commit;
+  const first = events[0];
+  if (first === undefined || limit === 0) return undefined; // a seal has no events
+  if (first.version >= fromVersion && commit.version <= toVersion && events.length <= limit) return commit;
+  const part = events.filter(({ version }) => version >= fromVersion && version <= toVersion).slice(0, limit);
+  return part.length > 0 ? { ...commit, events: part } : undefined;
+}

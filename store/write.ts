@@ -1,0 +1,189 @@
+/** A write, checked and copied at the time of the call: what both stores take from there on. */
+import { checkActorId } from "../actor_id.ts";
+import { InvalidArgumentError, InvalidTransactionError } from "../errors.ts";
+import { type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
+import {
+  checkEventType,
+  checkId,
+  checkTimestamp,
+  checkVersion,
+  copyData,
+  copyMetadata,
+  rejectEvent,
+  timestampOf,
+} from "../validate.ts";
+import type { AppendOptions, CommitRequest, DeleteOptions, SaveOptions, TransactOptions } from "./event_store.ts";
+import { checkExpectedVersion, type Expectation } from "./expectation.ts";
+import { type Fence, fenceOf } from "./fence.ts";
+import { shardOfToken } from "./shard.ts";
+
+/** An event before it has a version. */
+interface Draft {
+  readonly id: string;
+  readonly eventType: string;
+  readonly data: unknown;
+  readonly timestamp: string;
+  readonly metadata: Metadata | undefined;
+}
+
+/** What is to be stored as one commit, or checked. */
+export interface Write {
+  readonly actorId: string;
+  /** The encoded id. */
+  readonly token: string;
+  readonly shard: number;
+  readonly expectation: Expectation;
+  readonly fence: Fence | undefined;
+  /** None: a check. */
+  readonly drafts: readonly Draft[];
+  /** Where the event brings its version. */
+  readonly version: number | undefined;
+  /** The ids are all the caller's, so that this may be a repetition of what is stored. */
+  readonly named: boolean;
+}
+
+/** Of a store: what every write needs. */
+export interface Writer {
+  readonly shards: number;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+/** @throws as `append` says */
+export function appendWrite(
+  writer: Writer,
+  actorId: string,
+  events: readonly NewEvent[],
+  options: Omit<AppendOptions, "fence"> & Pick<TransactOptions, "fence"> = {},
+): Write {
+  const token = checkActorId(actorId);
+  const expected = checkExpectedVersion(options.expectedVersion);
+  if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events is an array");
+  if (events.length === 0 && expected === "any") {
+    throw new InvalidArgumentError({ argument: "events" }, 'No events and the expectation "any": nothing to do');
+  }
+  const shard = shardOfToken(token, writer.shards);
+  const shared = copyMetadata(options.metadata);
+  const drafts: Draft[] = [];
+  let named = true;
+  for (let index = 0; index < events.length; index++) {
+    const event = events[index] as NewEvent;
+    if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
+    const own = copyMetadata(event.metadata);
+    named &&= event.id !== undefined;
+    drafts.push({
+      id: event.id === undefined ? crypto.randomUUID() : checkId(event.id),
+      eventType: checkEventType(event.eventType),
+      data: copyData(event.data),
+      timestamp: event.timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(event.timestamp),
+      metadata: shared && own ? { ...shared, ...own } : own ?? shared,
+    });
+  }
+  if (drafts.length > 1) checkDistinct(drafts);
+  return {
+    actorId,
+    token,
+    shard,
+    expectation: { expected, gap: false },
+    fence: fenceOf(shard, options.fence),
+    drafts,
+    version: undefined,
+    named: named && drafts.length > 0,
+  };
+}
+
+/** @throws as `saveEvent` says */
+export function saveWrite(writer: Writer, event: Event, options: SaveOptions = {}): Write {
+  if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
+  const token = checkActorId(event.actorId);
+  const shard = shardOfToken(token, writer.shards);
+  const version = checkVersion(event.version);
+  return {
+    actorId: event.actorId,
+    token,
+    shard,
+    expectation: { expected: version - 1, gap: true },
+    fence: fenceOf(shard, options.fence),
+    drafts: [{
+      id: checkId(event.id),
+      eventType: checkEventType(event.eventType),
+      data: copyData(event.data),
+      timestamp: checkTimestamp(event.timestamp),
+      metadata: copyMetadata(event.metadata),
+    }],
+    version,
+    named: true,
+  };
+}
+
+/** @throws as `transact` says */
+export function transactWrites(
+  writer: Writer,
+  commits: readonly CommitRequest<Event, string>[],
+  options: TransactOptions = {},
+): Write[] {
+  if (!Array.isArray(commits)) throw new InvalidArgumentError({ argument: "commits" }, "commits is an array");
+  const actorIds = commits.map(({ actorId }) => actorId);
+  const twice = actorIds.filter((actorId, index) => actorIds.indexOf(actorId) !== index);
+  if (twice.length > 0) {
+    throw new InvalidTransactionError({ actorIds: twice }, `An actor twice in one transaction: ${twice.join(", ")}`);
+  }
+  const empty = commits.filter(({ events, expectedVersion = "any" }) =>
+    events.length === 0 && expectedVersion === "any"
+  );
+  if (empty.length > 0) {
+    const ids = empty.map(({ actorId }) => actorId);
+    throw new InvalidTransactionError({ actorIds: ids }, `No events and no expectation: ${ids.join(", ")}`);
+  }
+  if (!commits.some(({ events }) => events.length > 0)) {
+    throw new InvalidTransactionError({ actorIds }, "No commit of the transaction has events");
+  }
+  return commits.map(({ actorId, events, expectedVersion }) => {
+    // A check is not a write: it needs no fence.
+    const fence = events.length > 0 ? options.fence : undefined;
+    const { metadata } = options;
+    return appendWrite(writer, actorId, events, {
+      ...(expectedVersion !== undefined && { expectedVersion }),
+      ...(metadata && { metadata }),
+      ...(fence && { fence }),
+    });
+  });
+}
+
+/** @throws as `deleteActor` says */
+export function deleteWrite(writer: Writer, actorId: string, options: DeleteOptions = {}): Write {
+  const token = checkActorId(actorId);
+  const shard = shardOfToken(token, writer.shards);
+  const expectation = { expected: checkExpectedVersion(options.expectedVersion), gap: false };
+  const fence = fenceOf(shard, options.fence);
+  return { actorId, token, shard, expectation, fence, drafts: [], version: undefined, named: false };
+}
+
+/** The events of a write that goes onto a version. */
+export function numbered({ actorId, drafts, version }: Write, latest: number): Event[] {
+  let next = version ?? latest + 1;
+  checkVersion(next + drafts.length - 1);
+  return drafts.map(({ id, eventType, data, timestamp, metadata }) =>
+    eventOf(id, eventType, actorId, next++, data, timestamp, metadata)
+  );
+}
+
+/** Whether a stored commit is the one that this write would store. */
+export function isSame({ drafts, version }: Write, stored: readonly Event[]): boolean {
+  if (drafts.length !== stored.length) return false;
+  if (version !== undefined && stored[0]?.version !== version) return false;
+  return drafts.every(({ id }, index) => id === stored[index]?.id);
+}
+
+function checkDistinct(drafts: readonly Draft[]): void {
+  const seen = new Set<string>();
+  drafts.forEach(({ id }, index) => {
+    if (seen.has(id)) {
+      throw new InvalidArgumentError(
+        { argument: `events[${index}].id` },
+        `The event id ${id} stands twice in one append`,
+      );
+    }
+    seen.add(id);
+  });
+}

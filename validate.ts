@@ -1,0 +1,71 @@
+/** The fields of an event, checked and copied before anything is sent. */
+import { InvalidEventError } from "./errors.ts";
+import type { Metadata } from "./event.ts";
+import { appendKey, copyJson } from "./json.ts";
+
+const MAX_ID_LENGTH = 128;
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** Throws the error that names a field of an event. */
+export function rejectEvent(path: string, problem: string): never {
+  throw new InvalidEventError({ path }, `Invalid event: ${path}: ${problem}`);
+}
+
+/** A non-empty text of up to 128 characters. */
+export function checkId(id: unknown): string {
+  if (typeof id === "string" && id !== "" && id.length <= MAX_ID_LENGTH) return id;
+  return rejectEvent("id", `must be a text of 1 to ${MAX_ID_LENGTH} characters`);
+}
+
+/** A non-empty text. */
+export function checkEventType(eventType: unknown): string {
+  if (typeof eventType === "string" && eventType !== "") return eventType;
+  return rejectEvent("eventType", "must be a text that is not empty");
+}
+
+/** A positive safe integer. */
+export function checkVersion(version: unknown): number {
+  if (Number.isSafeInteger(version) && (version as number) > 0) return version as number;
+  return rejectEvent("version", "must be an integer from 1 to 2^53 - 1");
+}
+
+/** `2026-01-31T12:00:00.000Z` and no other form: it sorts as text. */
+export function checkTimestamp(timestamp: unknown): string {
+  if (timestamp === lastTimestamp) return timestamp;
+  if (typeof timestamp === "string" && TIMESTAMP.test(timestamp)) {
+    const time = Date.parse(timestamp);
+    if (!Number.isNaN(time) && new Date(time).toISOString() === timestamp) return timestamp; // no 31st of February
+  }
+  return rejectEvent("timestamp", "must be ISO 8601 in UTC with milliseconds, as Date.prototype.toISOString gives it");
+}
+
+/** A copy of the data. */
+export function copyData(data: unknown): unknown {
+  return copyJson(data, "data", rejectEvent);
+}
+
+/** A copy with text values only; undefined if there are none. */
+export function copyMetadata(metadata: unknown): Metadata | undefined {
+  if (metadata === undefined) return undefined;
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
+    return rejectEvent("metadata", "must be an object with text values");
+  }
+  const copy = copyJson(metadata, "metadata", rejectEvent) as Record<string, unknown>;
+  let empty = true;
+  for (const key of Object.keys(copy)) {
+    if (typeof copy[key] !== "string") rejectEvent(appendKey("metadata", key), "must be a text");
+    empty = false;
+  }
+  return empty ? undefined : copy as Metadata;
+}
+
+let lastTime = Number.NaN;
+let lastTimestamp = "";
+/** ISO 8601 of a time; formatting costs more than a lookup, and many events share a millisecond. */
+export function timestampOf(time: number): string {
+  if (time !== lastTime) {
+    lastTimestamp = new Date(time).toISOString();
+    lastTime = time;
+  }
+  return lastTimestamp;
+}
