@@ -1,0 +1,118 @@
+/** What came back from a server, or did not, and what it means. Pure: no I/O, one table. */
+import {
+  type AetherError,
+  ClosedError,
+  LimitReachedError,
+  PermissionError,
+  StreamConfigError,
+  UnavailableError,
+} from "../errors.ts";
+
+/** What an answer means to the one who asked. */
+export type Meaning =
+  /** Another write was first: read again, then decide. */
+  | "conflict"
+  /** Nothing was stored; in a moment it may be. */
+  | "busy"
+  /** There is no such message. */
+  | "none"
+  /** There is no such stream. */
+  | "gone"
+  /** The stream or the account is full. */
+  | "limit"
+  /** Refused for another reason: nothing was stored. */
+  | "refused";
+
+/** By `err_code` of the server (nats-server `server/errors.json`). */
+const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
+  [10071, "conflict"], // wrong last sequence: N
+  [10164, "conflict"], // wrong last sequence: on R3 another write of the subject is in flight
+  [10008, "busy"], // system temporarily unavailable
+  [10009, "busy"], // the cluster cannot handle the request
+  [10176, "busy"], // batch is incomplete: too many were open, or the leader changed
+  [10210, "busy"], // too many batches are open
+  [10037, "none"], // no message found
+  [10043, "none"], // sequence not found
+  [10059, "gone"], // stream not found
+  [10002, "limit"], // account resources exceeded
+  [10023, "limit"], // insufficient resources
+  [10028, "limit"], // memory resources exceeded
+  [10047, "limit"], // storage resources exceeded
+  [10054, "limit"], // message size exceeds the stream's maximum
+  [10077, "limit"], // the stream could not store it: maximum messages or bytes exceeded
+]);
+
+/** Something other than what was asked for. */
+export type Failure =
+  /** The server answered with an error. */
+  | { readonly kind: "answer"; readonly meaning: Meaning; readonly code: number; readonly description: string }
+  /** Nobody was there to answer: nothing was stored. */
+  | { readonly kind: "absent"; readonly description: string }
+  /** No answer: a write may be stored or not. */
+  | { readonly kind: "silence"; readonly description: string }
+  /** The connection may not use a subject: nothing was stored. */
+  | { readonly kind: "forbidden"; readonly subject: string; readonly description: string }
+  /** The connection was closed before anything was sent. */
+  | { readonly kind: "closed"; readonly description: string };
+
+/** Thrown inside the store, never out of it. */
+export class Failed extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure, cause?: unknown) {
+    super(failure.description, { cause });
+    this.failure = failure;
+  }
+}
+
+/** The meaning of an error that the server answered. */
+export function answerOf({ err_code: code, description }: { err_code: number; description: string }): Failure {
+  return { kind: "answer", meaning: MEANINGS.get(code) ?? "refused", code, description: `${description} (${code})` };
+}
+
+/** The meaning of an error that the client threw; by name, since there may be several copies of it. */
+export function failureOf(error: unknown, subject: string): Failure {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.name : undefined;
+  const description = `${subject}: ${message}`;
+  switch (cause ?? name) {
+    case "NoResponders":
+      return { kind: "absent", description };
+    case "PermissionViolationError":
+      return { kind: "forbidden", subject, description };
+    case "ClosedConnectionError":
+    case "DrainingConnectionError":
+      return { kind: "closed", description };
+    default:
+      return { kind: "silence", description };
+  }
+}
+
+/** Whether to ask again: only what reads, or is known not to have been stored. */
+export function isPassing(failure: Failure): boolean {
+  return failure.kind === "absent" || failure.kind === "silence" ||
+    failure.kind === "answer" && failure.meaning === "busy";
+}
+
+/** The error that the caller of the store gets. */
+export function errorOf(failure: Failure, stream: string, cause?: unknown): AetherError {
+  const options = cause === undefined ? undefined : { cause };
+  switch (failure.kind) {
+    case "forbidden":
+      return new PermissionError({ subject: failure.subject }, options);
+    case "closed":
+      return new ClosedError({ what: "The connection to NATS" }, options);
+    case "answer":
+      if (failure.meaning === "limit") return new LimitReachedError({ stream, limit: failure.description }, options);
+      if (failure.meaning === "gone") return streamGone(stream, options);
+      return new UnavailableError({ reason: failure.description }, options);
+    default:
+      return new UnavailableError({ reason: failure.description }, options);
+  }
+}
+
+/** The error of a namespace that has no stream. */
+export function streamGone(stream: string, options?: ErrorOptions): StreamConfigError {
+  const differences = [{ setting: "stream", expected: stream, actual: "none" }];
+  return new StreamConfigError({ stream, differences }, `There is no stream ${stream}`, options);
+}

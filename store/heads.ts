@@ -1,0 +1,67 @@
+import type { Consistency } from "./event_store.ts";
+import type { JetStreamApi } from "./jetstream_api.ts";
+import type { Operation } from "./operation.ts";
+import type { VersionCache } from "./version_cache.ts";
+import { type Decoder, type Head, NO_HEAD, type RawMessage } from "./wire.ts";
+
+/** Whose last message is asked for. */
+export interface Target {
+  readonly actorId: string;
+  readonly subject: string;
+}
+
+/** Last messages of actors: one round trip each, whatever the history. */
+export class Heads {
+  readonly #api: JetStreamApi;
+  readonly #decoder: Decoder;
+  readonly #cache: VersionCache;
+
+  constructor(api: JetStreamApi, decoder: Decoder, cache: VersionCache) {
+    this.#api = api;
+    this.#decoder = decoder;
+    this.#cache = cache;
+  }
+
+  /** What was last learnt, without a round trip. */
+  known(actorId: string): Head | undefined {
+    return this.#cache.get(actorId);
+  }
+
+  learn(actorId: string, head: Head): void {
+    this.#cache.learn(actorId, head);
+  }
+
+  /** The last message of an actor; undefined if it has none. */
+  async last(
+    { actorId, subject }: Target,
+    consistency: Consistency,
+    operation: Operation,
+  ): Promise<RawMessage | undefined> {
+    return await this.#api.reading(operation, async () => {
+      const known = this.#cache.get(actorId)?.sequence ?? 0;
+      if (consistency === "session") {
+        const message = await this.#api.last(subject, operation);
+        // A replica may lag behind what this store knows.
+        if ((message?.sequence ?? 0) >= known) return this.#learnt(actorId, message);
+      }
+      return this.#learnt(actorId, await this.#api.get({ last_by_subj: subject }, operation));
+    });
+  }
+
+  /** What the last message of an actor says. */
+  async head(target: Target, consistency: Consistency, operation: Operation): Promise<Head> {
+    const message = await this.last(target, consistency, operation);
+    return message ? this.#decoder.head(message) : NO_HEAD;
+  }
+
+  /** As the leader has it, in place of what was known and proved wrong. */
+  async corrected({ actorId, subject }: Target, operation: Operation): Promise<Head> {
+    this.#cache.forget(actorId);
+    return await this.head({ actorId, subject }, "leader", operation);
+  }
+
+  #learnt(actorId: string, message: RawMessage | undefined): RawMessage | undefined {
+    if (message !== undefined) this.#cache.learn(actorId, this.#decoder.head(message));
+    return message;
+  }
+}

@@ -1,0 +1,152 @@
+import type { Commit, ReadActorOptions } from "./event_store.ts";
+import type { Heads, Target } from "./heads.ts";
+import type { JetStreamApi } from "./jetstream_api.ts";
+import { Operation } from "./operation.ts";
+import { checkRange, notThisCommit, Selection } from "./range.ts";
+import { Assembler, type Decoder, type Part, type RawMessage } from "./wire.ts";
+
+/** Messages of one batched Direct Get: few at first, since most actors have few. */
+const FIRST_BATCH = 64;
+const MAX_BATCH = 1_024;
+const MAX_BATCH_BYTES = 4 * 1_048_576;
+
+/** Reads the commits of one actor. */
+export class History {
+  readonly #api: JetStreamApi;
+  readonly #decoder: Decoder;
+  readonly #heads: Heads;
+  readonly #timeout: number;
+
+  /** Milliseconds that the server may take for each step. */
+  constructor(api: JetStreamApi, decoder: Decoder, heads: Heads, timeout: number) {
+    this.#api = api;
+    this.#decoder = decoder;
+    this.#heads = heads;
+    this.#timeout = timeout;
+  }
+
+  /** The commits in the range; of a deleted actor the tombstone only. */
+  async *read(target: Target, options: ReadActorOptions): AsyncGenerator<Commit, void, undefined> {
+    const range = checkRange(options);
+    const { from, signal, consistency = "session" } = options;
+    const last = await this.#heads.last(target, consistency, new Operation(this.#timeout, signal));
+    if (last !== undefined && this.#decoder.head(last).deleted) return yield tombstone(this.#decoder.part(last));
+    if (from !== undefined) await this.#checkFrom(target, from, last?.sequence ?? 0, signal);
+    if (last === undefined) return;
+    const selection = new Selection(range);
+    const assembler = new Assembler();
+    for await (const message of this.#messages(target.subject, range.afterPosition + 1, last.sequence, signal)) {
+      const { commit, incomplete } = assembler.add(this.#decoder.part(message));
+      if (commit?.deleted) return yield commit; // deleted while it was read
+      if (incomplete !== undefined) return yield await this.#erased(target, incomplete, signal);
+      const selected = commit && selection.add(commit);
+      if (selected !== undefined) yield selected;
+      if (commit !== undefined && selection.done(commit)) break;
+    }
+    if (assembler.pending !== undefined) {
+      return yield await this.#erased(target, assembler.pending, signal);
+    }
+    yield* selection.end();
+  }
+
+  /** The commit that covers a version, by back links from the actor's last message; undefined if it is not stored. */
+  async covering(version: number, last: number, operation: Operation): Promise<Located | undefined> {
+    for (let sequence = last; sequence > 0;) {
+      const located = await this.endingAt(sequence, operation);
+      if (located === undefined || located.commit.version < version) return undefined;
+      const [oldest] = located.commit.events;
+      if (oldest !== undefined && oldest.version <= version) return located;
+      sequence = located.previous;
+    }
+    return undefined;
+  }
+
+  /** The commit whose last message has this sequence, from the leader; undefined if none has. */
+  async endingAt(sequence: number, operation: Operation): Promise<Located | undefined> {
+    const last = await this.#get(sequence, operation);
+    if (last === undefined) return undefined;
+    const { part, parts } = this.#decoder.part(last);
+    if (part !== parts) return undefined;
+    const assembler = new Assembler();
+    let previous = 0;
+    for (let begins = sequence - parts + 1, at = begins; at <= sequence; at++) {
+      const message = at === sequence ? last : await this.#get(at, operation);
+      if (message === undefined) return undefined; // erased
+      if (at === begins) previous = this.#decoder.previous(message);
+      const { commit } = assembler.add(this.#decoder.part(message));
+      if (commit !== undefined) return { commit, begins, previous };
+    }
+    return undefined;
+  }
+
+  /** The commit whose first message has this sequence, from the leader; undefined if none has. */
+  async beginningAt(sequence: number, operation: Operation): Promise<Located | undefined> {
+    const first = await this.#get(sequence, operation);
+    const { part, parts } = first ? this.#decoder.part(first) : { part: 0, parts: 0 };
+    return part === 1 ? await this.endingAt(sequence + parts - 1, operation) : undefined;
+  }
+
+  /** The messages of a subject from one sequence to another, both inclusive; what a lagging replica lacks, from the leader. */
+  async *#messages(subject: string, start: number, end: number, signal?: AbortSignal): AsyncGenerator<RawMessage> {
+    let next = start;
+    for (let batch = FIRST_BATCH, pending = 1; pending > 0 && next <= end; batch = Math.min(4 * batch, MAX_BATCH)) {
+      const operation = new Operation(this.#timeout, signal);
+      const request = { seq: next, next_by_subj: subject, batch, max_bytes: MAX_BATCH_BYTES };
+      const answer = await this.#api.reading(operation, () => this.#api.batch(request, operation));
+      const [first] = answer.messages;
+      // A range that begins inside a commit takes the whole of it.
+      if (first !== undefined && next === start && start > 1 && this.#decoder.part(first).part > 1) {
+        start = next = first.sequence - this.#decoder.part(first).part + 1;
+        continue;
+      }
+      for (const message of answer.messages) {
+        if (message.sequence > end) return;
+        yield message;
+        next = message.sequence + 1;
+      }
+      pending = answer.pending;
+    }
+    while (next <= end) {
+      const operation = new Operation(this.#timeout, signal);
+      const which = { seq: next, next_by_subj: subject };
+      const message = await this.#api.reading(operation, () => this.#api.get(which, operation));
+      if (message === undefined || message.sequence > end) return;
+      yield message;
+      next = message.sequence + 1;
+    }
+  }
+
+  async #checkFrom({ actorId, subject }: Target, from: From, last: number, signal?: AbortSignal): Promise<void> {
+    const message = from.position <= last && from.position > 0
+      ? await this.#get(from.position, new Operation(this.#timeout, signal))
+      : undefined;
+    const part = message?.subject === subject ? this.#decoder.part(message) : undefined;
+    if (part?.version !== from.version || part.part !== part.parts) throw notThisCommit(actorId, from);
+  }
+
+  async #get(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
+    return await this.#api.reading(operation, () => this.#api.get({ seq: sequence }, operation));
+  }
+
+  /** The tombstone of an actor whose history was erased under the reader. Otherwise a commit is broken. */
+  async #erased(target: Target, { sequence, part, parts }: Part, signal?: AbortSignal): Promise<Commit> {
+    const last = await this.#heads.last(target, "leader", new Operation(this.#timeout, signal));
+    if (last !== undefined && this.#decoder.head(last).deleted) return tombstone(this.#decoder.part(last));
+    throw this.#decoder.error({ sequence, subject: target.subject }, `parts of ${part}/${parts} are missing`);
+  }
+}
+
+type From = NonNullable<ReadActorOptions["from"]>;
+
+/** A commit and where it lies. */
+export interface Located {
+  readonly commit: Commit;
+  /** Sequence of its first message. */
+  readonly begins: number;
+  /** Sequence of the last message of the actor's commit before it. */
+  readonly previous: number;
+}
+
+function tombstone({ actorId, version, sequence: position, storedAt }: Part): Commit {
+  return { actorId, version, position, storedAt, events: [], deleted: true };
+}

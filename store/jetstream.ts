@@ -1,0 +1,267 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+import { checkActorId } from "../actor_id.ts";
+import { ClosedError, InvalidArgumentError } from "../errors.ts";
+import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
+import { Appender } from "./append.ts";
+import { eraseBefore } from "./erase.ts";
+import type {
+  Abortable,
+  AppendOptions,
+  AppendResult,
+  Commit,
+  CommitRequest,
+  DeleteOptions,
+  EventStore,
+  ListedActor,
+  ListOptions,
+  ReadActorOptions,
+  ReadAllOptions,
+  ReadOptions,
+  SaveOptions,
+  TransactOptions,
+  VersionOptions,
+} from "./event_store.ts";
+import { Heads, type Target } from "./heads.ts";
+import { History } from "./history.ts";
+import { JetStreamApi } from "./jetstream_api.ts";
+import { Lanes } from "./lanes.ts";
+import { listActors } from "./list.ts";
+import { type ReaderParts, readStream } from "./live.ts";
+import { Operation } from "./operation.ts";
+import { checkConsistency, whole } from "./range.ts";
+import { checkNamespace, shardOfToken } from "./shard.ts";
+import { checkServer, openStream } from "./stream_config.ts";
+import { Subjects } from "./subjects.ts";
+import { VersionCache } from "./version_cache.ts";
+import { Decoder } from "./wire.ts";
+import { appendWrite, deleteWrite, saveWrite, transactWrites, type Write, type Writer } from "./write.ts";
+
+/** Options of `JetStreamEventStore.open`. */
+export interface JetStreamOptions extends Abortable {
+  /** 1 to 64 characters of `A-Za-z0-9_-`; the stream is `AETHER_<namespace>`. */
+  readonly namespace: string;
+  /** Left out: those of the stream, 64 for a new one. */
+  readonly shards?: number;
+  /** Of a new stream. @default 1 */
+  readonly replicas?: number;
+  /** False: reject with STREAM_CONFIG if there is no stream. @default true */
+  readonly create?: boolean;
+  /** JetStream domain, for leaf nodes. Not together with `apiPrefix`. */
+  readonly domain?: string;
+  /** Prefix of the JetStream API, for imported accounts. @default "$JS.API" */
+  readonly apiPrefix?: string;
+  /** Milliseconds for one operation over all its retries; then UNKNOWN_OUTCOME or UNAVAILABLE. @default 10000 */
+  readonly timeout?: number;
+  /** Bytes of a message's payload: a larger append becomes an atomic batch of several messages. @default 16384 */
+  readonly messageSize?: number;
+  /** Actors whose version is kept in memory. @default 65536 */
+  readonly cachedActors?: number;
+}
+
+/**
+ * Keeps everything in one JetStream stream; nats-server 2.12 or later. The connection is the caller's: it is used, and
+ * never closed.
+ *
+ * @example
+ * ```ts
+ * import { JetStreamEventStore } from "@aether/aether";
+ * import { connect } from "@nats-io/transport-node";
+ *
+ * const nc = await connect({ servers: "localhost:4222" });
+ * await using store = await JetStreamEventStore.open(nc, { namespace: "shop" });
+ * const { version } = await store.append("order-123", [{ eventType: "OrderPlaced", data: { total: 42 } }]);
+ * console.log(version, await store.getEvents("order-123"));
+ * ```
+ */
+export class JetStreamEventStore<E extends Event = Event> implements EventStore<E> {
+  /** The wall: nothing crosses it. */
+  readonly namespace: string;
+  /** Fixed when the stream was made. */
+  readonly shards: number;
+  /** The stream's name. */
+  readonly stream: string;
+  readonly #timeout: number;
+  readonly #writer: Writer;
+  readonly #subjects: Subjects;
+  readonly #parts: ReaderParts;
+  readonly #heads: Heads;
+  readonly #history: History;
+  readonly #appender: Appender;
+  readonly #closing = new AbortController();
+
+  private constructor(
+    api: JetStreamApi,
+    namespace: string,
+    shards: number,
+    timeout: number,
+    options: JetStreamOptions,
+  ) {
+    const subjects = new Subjects(namespace, shards);
+    const decoder = new Decoder(subjects);
+    const heads = new Heads(api, decoder, new VersionCache(whole("cachedActors", options.cachedActors, 65_536)));
+    const history = new History(api, decoder, heads, timeout);
+    const messageSize = whole("messageSize", options.messageSize, 16_384);
+    this.namespace = namespace;
+    this.shards = shards;
+    this.stream = subjects.stream;
+    this.#timeout = timeout;
+    this.#writer = { shards, now: Date.now };
+    this.#subjects = subjects;
+    this.#heads = heads;
+    this.#history = history;
+    this.#parts = { api, subjects, shards, decoder, heads, timeout };
+    this.#appender = new Appender({ api, subjects, heads, history, lanes: new Lanes(), messageSize });
+  }
+
+  /**
+   * Opens the stream of a namespace, or makes it. Any number of processes may do so at once; a stream that is there is
+   * compared and never changed.
+   *
+   * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
+   * @throws {StreamConfigError} naming each setting that differs and how to change it
+   * @throws {UnsupportedServerError} before 2.12
+   * @throws {UnavailableError} without JetStream or a server that answers in time
+   */
+  static async open<E extends Event = Event>(
+    nc: NatsConnection,
+    options: JetStreamOptions,
+  ): Promise<JetStreamEventStore<E>> {
+    const { domain, apiPrefix, shards, replicas, create = true, signal } = options;
+    const namespace = checkNamespace(options.namespace);
+    const timeout = whole("timeout", options.timeout, 10_000);
+    if (domain !== undefined && apiPrefix !== undefined) {
+      throw new InvalidArgumentError(
+        { argument: "apiPrefix" },
+        "A domain is an API prefix of its own: give one of the two",
+      );
+    }
+    checkServer(nc);
+    const prefix = domain === undefined ? apiPrefix : `$JS.${domain}.API`;
+    const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
+    const operation = new Operation(timeout, signal);
+    const actual = await openStream(api, namespace, { shards, replicas, create }, operation);
+    return new JetStreamEventStore<E>(api, namespace, actual, timeout, options);
+  }
+
+  async position(options: Abortable = {}): Promise<number> {
+    const { api } = this.#parts;
+    const operation = this.#operation(options);
+    const which = { last_by_subj: this.#subjects.events };
+    return (await api.reading(operation, () => api.get(which, operation)))?.sequence ?? 0;
+  }
+
+  async saveEvent(event: E, options: SaveOptions = {}): Promise<AppendResult<E>> {
+    return await this.#write(saveWrite(this.#writer, event, options), options) as AppendResult<E>;
+  }
+
+  async append<const Id extends string>(
+    actorId: Id,
+    events: readonly NewEvent<EventsFor<E, Id>>[],
+    options: AppendOptions = {},
+  ): Promise<AppendResult<EventsFor<E, Id>>> {
+    const write = appendWrite(this.#writer, actorId, events as readonly NewEvent[], options);
+    return await this.#write(write, options) as never;
+  }
+
+  async transact<const Ids extends readonly string[]>(
+    commits: { readonly [I in keyof Ids]: CommitRequest<E, Ids[I]> },
+    options: TransactOptions = {},
+  ): Promise<{ readonly [I in keyof Ids]: AppendResult<EventsFor<E, Ids[I]>> }> {
+    const requests = commits as readonly CommitRequest<Event, string>[];
+    const writes = transactWrites(this.#writer, requests, options);
+    return await this.#appender.write(writes, this.#operation(options)) as never;
+  }
+
+  async getEvents<const Id extends string>(
+    actorId: Id,
+    fromVersion = 0,
+    options: ReadOptions = {},
+  ): Promise<EventsFor<E, Id>[]> {
+    const events: Event[] = [];
+    for await (const commit of this.#read(actorId, { ...options, fromVersion })) {
+      if (commit.deleted) return [];
+      for (const event of commit.events) events.push(event);
+    }
+    return events as never;
+  }
+
+  async *readActor<const Id extends string>(
+    actorId: Id,
+    options: ReadActorOptions = {},
+  ): AsyncIterable<Commit<EventsFor<E, Id>>> {
+    for await (const commit of this.#read(actorId, options)) {
+      yield commit as never;
+      this.#check(options);
+    }
+  }
+
+  async getLatestVersion(actorId: string, options: VersionOptions = {}): Promise<number> {
+    const { consistency = "session" } = options;
+    if (consistency === "cached") {
+      // Before any check or encoding: those cost more than the look-up.
+      const known = this.#heads.known(actorId);
+      if (known !== undefined && !this.#closing.signal.aborted) return known.version;
+    }
+    checkConsistency(consistency, ["session", "leader", "cached"]);
+    const operation = this.#operation(options);
+    const last = consistency === "leader" ? "leader" : "session";
+    return (await this.#heads.head(this.#target(actorId), last, operation)).version;
+  }
+
+  async *readAll<const Types extends string = string, const ActorTypes extends string = string>(
+    options: ReadAllOptions<E, Types, ActorTypes> = {},
+  ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
+    const signal = this.#untilClosed(options);
+    yield* readStream(this.#parts, options as ReadAllOptions<Event, string, string>, signal) as AsyncIterable<never>;
+  }
+
+  async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
+    yield* listActors(this.#parts, options.actorType, this.#untilClosed(options));
+  }
+
+  async deleteActor(actorId: string, options: DeleteOptions = {}): Promise<Commit<never>> {
+    const write = deleteWrite(this.#writer, actorId, options);
+    const buried = await this.#appender.bury(write, this.#operation(options));
+    if (buried === undefined) return { actorId, version: 0, position: 0, events: [] };
+    const { version, sequence: position } = buried;
+    await eraseBefore(this.#parts.api, this.#target(actorId).subject, position, this.#timeout, options.signal);
+    return { actorId, version, position, events: [], deleted: true };
+  }
+
+  /** Ends what this store has begun: live reads reject with CLOSED. The connection stays open. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new ClosedError({ what: `The store of ${this.namespace}` }));
+    return Promise.resolve();
+  }
+
+  #check({ signal }: Abortable): void {
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+  }
+
+  #operation(options: Abortable): Operation {
+    this.#check(options);
+    return new Operation(this.#timeout, options.signal);
+  }
+
+  #untilClosed(options: Abortable): AbortSignal {
+    this.#check(options);
+    const { signal: closing } = this.#closing;
+    return options.signal ? AbortSignal.any([options.signal, closing]) : closing;
+  }
+
+  #target(actorId: string): Target {
+    const token = checkActorId(actorId);
+    return { actorId, subject: this.#subjects.ofActor(token, shardOfToken(token, this.shards)) };
+  }
+
+  #read(actorId: string, options: ReadActorOptions): AsyncIterable<Commit> {
+    this.#check(options);
+    return this.#history.read(this.#target(actorId), options);
+  }
+
+  async #write(write: Write, options: Abortable): Promise<AppendResult> {
+    const [result] = await this.#appender.write([write], this.#operation(options));
+    return result as AppendResult;
+  }
+}

@@ -1,0 +1,69 @@
+import type { ListedActor } from "./event_store.ts";
+import { Operation } from "./operation.ts";
+import type { ReaderParts } from "./live.ts";
+import type { StreamInfo } from "./stream_config.ts";
+import type { Head } from "./wire.ts";
+
+/** Actors whose versions are asked for at once; the server takes up to 1,024. */
+const LOT = 512;
+
+/**
+ * The living actors, shard by shard: their subjects from the leader, their versions in lots. A consumer would stall all
+ * appends for seconds where there are millions.
+ */
+export async function* listActors(
+  parts: ReaderParts,
+  actorType: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<ListedActor, void, undefined> {
+  for (let shard = 0; shard < parts.shards; shard++) {
+    for await (const subjects of subjectsOf(parts, shard, actorType, signal)) {
+      for (let start = 0; start < subjects.length; start += LOT) {
+        yield* await livingOf(parts, subjects.slice(start, start + LOT), signal);
+        signal.throwIfAborted();
+      }
+    }
+  }
+}
+
+async function* subjectsOf(
+  { api, subjects, timeout }: ReaderParts,
+  shard: number,
+  actorType: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<string[]> {
+  const filter = subjects.covering(shard, actorType);
+  for (let offset = 0, total = 1; offset < total;) {
+    const operation = new Operation(timeout, signal);
+    const request = { subjects_filter: filter, offset };
+    const info = await api.reading(operation, () => api.call<StreamInfo>("STREAM.INFO", request, operation));
+    const page = Object.keys(info.state.subjects ?? {});
+    if (page.length === 0) return;
+    yield page;
+    offset += page.length;
+    total = info.total ?? 0;
+  }
+}
+
+async function livingOf(parts: ReaderParts, wanted: string[], signal: AbortSignal): Promise<ListedActor[]> {
+  const { api, subjects, decoder, heads, timeout } = parts;
+  const operation = new Operation(timeout, signal);
+  const found = new Map<string, Head>();
+  const request = { multi_last: wanted, batch: wanted.length };
+  for (const message of (await api.reading(operation, () => api.batch(request, operation))).messages) {
+    found.set(message.subject, decoder.head(message));
+  }
+  const living: ListedActor[] = [];
+  for (const subject of wanted) {
+    const address = subjects.parse(subject);
+    if (address === undefined) {
+      throw decoder.error({ sequence: found.get(subject)?.sequence ?? 0, subject }, "the subject is no actor's");
+    }
+    const { actorId } = address;
+    const known = heads.known(actorId)?.sequence ?? 0;
+    let head = found.get(subject);
+    if (head === undefined || head.sequence < known) head = await heads.head({ actorId, subject }, "leader", operation); // a replica lags
+    if (!head.deleted && head.version > 0) living.push({ actorId, version: head.version });
+  }
+  return living;
+}

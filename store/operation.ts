@@ -1,0 +1,47 @@
+/** One call of a store: how long it may take, and what ends it early. */
+
+/** Bounds of one call. */
+export class Operation {
+  /** Undefined: nothing ends it early. */
+  readonly signal: AbortSignal | undefined;
+  readonly #expires: number;
+
+  /** Milliseconds from now. */
+  constructor(timeout: number, signal: AbortSignal | undefined) {
+    signal?.throwIfAborted();
+    this.signal = signal;
+    this.#expires = performance.now() + timeout;
+  }
+
+  /** Milliseconds; not positive once time is up. */
+  get remaining(): number {
+    return this.#expires - performance.now();
+  }
+
+  /** The promise's outcome, unless the signal comes first: then rejects with its reason. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this;
+    if (signal === undefined) return await promise;
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.race([aborted, promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Waits, with jitter, so that those who met once do not meet again. */
+  async pause(milliseconds: number): Promise<void> {
+    const time = Math.min(milliseconds * (0.5 + Math.random()), Math.max(0, this.remaining));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, time);
+    try {
+      await this.until(promise);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

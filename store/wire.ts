@@ -1,0 +1,284 @@
+/** Commits and the messages that carry them. Frozen: events outlive the code (test vectors: `tests/vectors/`). */
+import { EventDecodeError } from "../errors.ts";
+import { type Event, eventOf } from "../event.ts";
+import type { Commit } from "./event_store.ts";
+import type { Address, Subjects } from "./subjects.ts";
+
+/** The headers of a message. */
+export const HEADER = {
+  /** Version of the last event in this message. */
+  version: "Aether-Version",
+  /** On a commit's first message: sequence of the last message of the actor's previous commit, 0 if none. */
+  previous: "Aether-Previous",
+  /** `k/n`, of a commit of several messages. */
+  part: "Aether-Part",
+  /** `1` on a tombstone. */
+  deleted: "Aether-Deleted",
+  /** Of the shard's owner that wrote it. */
+  epoch: "Aether-Epoch",
+  /** Reserved: never in version 1. */
+  format: "Aether-Format",
+  /** Reserved: never in version 1. */
+  encoding: "Aether-Encoding",
+} as const;
+
+/** Checked by the server: the sequence of the last message of the subject. */
+export const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
+/** The subject that it is checked of, where that is not the message's own. */
+const EXPECTED_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject";
+
+/** A message to be stored. */
+export interface WireMessage {
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload: Uint8Array;
+}
+
+/** What is to become one commit. */
+export interface NewCommit {
+  readonly subject: string;
+  readonly events: readonly Event[];
+  /** Of the last event; of a tombstone and a seal the actor's. */
+  readonly version: number;
+  /** Sequence of the last message of the actor's previous commit, 0 if none: the back link and the expectation. */
+  readonly previous: number;
+  /** 0 if none. */
+  readonly epoch: number;
+  readonly deleted?: boolean;
+  /** Subjects that are not written and must still end at a sequence. */
+  readonly checks?: readonly { readonly subject: string; readonly sequence: number }[];
+}
+
+const utf8 = new TextEncoder();
+const EMPTY = utf8.encode("[]");
+
+/** The messages of a commit: one, unless its events take more than `messageSize` bytes or it carries checks. */
+export function encodeCommit(commit: NewCommit, messageSize: number): WireMessage[] {
+  const { subject, version, previous, epoch, deleted, checks = [] } = commit;
+  const packed = pack(commit.events, messageSize);
+  const parts = packed.length + checks.length;
+  const messages = packed.map(({ payload, version: last }, index): WireMessage => {
+    const headers: Record<string, string> = { [HEADER.version]: String(last ?? version) };
+    if (index === 0) headers[HEADER.previous] = headers[EXPECTED_SEQUENCE] = String(previous);
+    return { subject, headers: withRest(headers, index + 1), payload };
+  });
+  for (const check of checks) {
+    const headers = {
+      [HEADER.version]: String(version),
+      [EXPECTED_SEQUENCE]: String(check.sequence),
+      [EXPECTED_SUBJECT]: check.subject,
+    };
+    messages.push({ subject, headers: withRest(headers, messages.length + 1), payload: EMPTY });
+  }
+  return messages;
+
+  function withRest(headers: Record<string, string>, part: number): Record<string, string> {
+    if (parts > 1) headers[HEADER.part] = `${part}/${parts}`;
+    if (deleted) headers[HEADER.deleted] = "1";
+    if (epoch > 0) headers[HEADER.epoch] = String(epoch);
+    return headers;
+  }
+}
+
+interface Packed {
+  readonly payload: Uint8Array;
+  readonly version: number | undefined;
+}
+
+/** Arrays of events that take at most so many bytes; one larger event is an array of its own. */
+function pack(events: readonly Event[], messageSize: number): Packed[] {
+  const whole = utf8.encode(JSON.stringify(events));
+  if (whole.length <= messageSize || events.length === 1) return [{ payload: whole, version: events.at(-1)?.version }];
+  const parts: Packed[] = [];
+  let texts: string[] = [];
+  let size = 2;
+  let version: number | undefined;
+  for (const event of events) {
+    const text = JSON.stringify(event);
+    const more = utf8.encode(text).length + (texts.length > 0 ? 1 : 0);
+    if (texts.length > 0 && size + more > messageSize) {
+      parts.push({ payload: utf8.encode(`[${texts.join(",")}]`), version });
+      texts = [];
+      size = 2;
+    }
+    texts.push(text);
+    size += more;
+    version = event.version;
+  }
+  parts.push({ payload: utf8.encode(`[${texts.join(",")}]`), version });
+  return parts;
+}
+
+/** A stored message, however it was read. */
+export interface RawMessage {
+  readonly subject: string;
+  readonly sequence: number;
+  /** ISO 8601 with milliseconds. */
+  readonly storedAt: string;
+  readonly payload: Uint8Array;
+  /** Empty if it is not there. */
+  header(name: string): string;
+}
+
+/** A stored message, understood: a commit or a part of one. */
+export interface Part extends Address {
+  readonly sequence: number;
+  readonly storedAt: string;
+  readonly version: number;
+  readonly epoch: number;
+  readonly deleted: boolean;
+  readonly part: number;
+  readonly parts: number;
+  readonly events: readonly Event[];
+}
+
+/** What look-ups need of an actor's last message; no payload is parsed. */
+export interface Head {
+  readonly version: number;
+  /** 0: the actor has no message. */
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly deleted: boolean;
+}
+
+/** Of an actor that never was. */
+export const NO_HEAD: Head = { version: 0, sequence: 0, epoch: 0, deleted: false };
+
+/** Decodes the messages of one namespace. */
+export class Decoder {
+  readonly #subjects: Subjects;
+
+  constructor(subjects: Subjects) {
+    this.#subjects = subjects;
+  }
+
+  /** @throws {EventDecodeError} if it is no message of this format */
+  head(message: RawMessage): Head {
+    this.#checkReserved(message);
+    return {
+      version: this.#number(message, HEADER.version),
+      sequence: message.sequence,
+      epoch: message.header(HEADER.epoch) === "" ? 0 : this.#number(message, HEADER.epoch),
+      deleted: message.header(HEADER.deleted) === "1",
+    };
+  }
+
+  /** @throws {EventDecodeError} if it is no message of this format */
+  part(message: RawMessage): Part {
+    const head = this.head(message);
+    const address = this.#subjects.parse(message.subject) ?? this.#fail(message, "the subject is no actor's");
+    const { part, parts } = partOf(message);
+    if (part < 1 || part > parts) this.#fail(message, `${HEADER.part} is ${message.header(HEADER.part)}`);
+    const events = this.#events(message, address.actorId);
+    const last = events.at(-1);
+    if (last && last.version !== head.version) this.#fail(message, `the last event is not of version ${head.version}`);
+    return { ...address, ...head, storedAt: message.storedAt, part, parts, events };
+  }
+
+  /** The back link of a commit's first message. */
+  previous(message: RawMessage): number {
+    return this.#number(message, HEADER.previous);
+  }
+
+  /** The error of a message that is no commit. */
+  error(
+    { sequence, subject }: Pick<RawMessage, "sequence" | "subject">,
+    problem: string,
+    cause?: unknown,
+  ): EventDecodeError {
+    const { stream } = this.#subjects;
+    return new EventDecodeError(
+      { stream, position: sequence, subject },
+      `Message ${sequence} of ${stream} is no commit: ${problem}`,
+      cause === undefined ? undefined : { cause },
+    );
+  }
+
+  #fail(message: RawMessage, problem: string, cause?: unknown): never {
+    throw this.error(message, problem, cause);
+  }
+
+  #checkReserved(message: RawMessage): void {
+    for (const reserved of [HEADER.format, HEADER.encoding]) {
+      const value = message.header(reserved);
+      if (value !== "") this.#fail(message, `${reserved}: ${value} is of a later version of the library`);
+    }
+  }
+
+  #number(message: RawMessage, name: string): number {
+    const text = message.header(name);
+    const value = Number(text);
+    return /^\d+$/.test(text) && Number.isSafeInteger(value) ? value : this.#fail(message, `${name} is "${text}"`);
+  }
+
+  #events(message: RawMessage, actorId: string): Event[] {
+    let list: unknown;
+    try {
+      list = JSON.parse(strictUtf8.decode(message.payload));
+    } catch (cause) {
+      return this.#fail(message, "the payload is not JSON", cause);
+    }
+    if (!Array.isArray(list)) return this.#fail(message, "the payload is no array");
+    let latest = 0;
+    return list.map((item: unknown) => {
+      const event = isEvent(item) ? item : this.#fail(message, "the payload holds something that is no event");
+      if (event.actorId !== actorId) this.#fail(message, `an event is of ${event.actorId}, the subject of ${actorId}`);
+      if (event.version <= latest) this.#fail(message, "the versions do not increase");
+      latest = event.version;
+      const { id, eventType, version, data, timestamp, metadata } = event; // unknown keys are left out
+      return eventOf(id, eventType, actorId, version, data, timestamp, metadata);
+    });
+  }
+}
+
+/** Which part of its commit a message is. */
+export function partOf(message: RawMessage): { readonly part: number; readonly parts: number } {
+  const [, part = 1, parts = 1] = (/^(\d+)\/(\d+)$/.exec(message.header(HEADER.part)) ?? []).map(Number);
+  return { part, parts };
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+function isEvent(value: unknown): value is Event {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, eventType, actorId, version, timestamp, data, metadata } = value as Partial<Record<keyof Event, unknown>>;
+  return typeof id === "string" && typeof eventType === "string" && typeof actorId === "string" &&
+    typeof timestamp === "string" && Number.isSafeInteger(version) && data !== undefined &&
+    (metadata === undefined || typeof metadata === "object" && metadata !== null);
+}
+
+/** Puts the parts of commits together: parts have consecutive sequences, and nothing lies between them. */
+export class Assembler {
+  #parts: Part[] = [];
+
+  /**
+   * Takes the messages in order. `incomplete` is a part of a commit of which others are missing, which happens only
+   * where an actor's history was erased.
+   */
+  add(part: Part): { readonly commit?: Commit; readonly incomplete?: Part } {
+    const before = this.#parts.at(-1);
+    const follows = before !== undefined && part.part === before.part + 1 && part.parts === before.parts &&
+      part.sequence === before.sequence + 1 && part.actorId === before.actorId;
+    const incomplete = follows ? undefined : before ?? (part.part > 1 ? part : undefined);
+    if (!follows) this.#parts = [];
+    if (follows || part.part === 1) this.#parts.push(part);
+    const complete = this.#parts.length === part.parts;
+    if (!complete) return incomplete ? { incomplete } : {};
+    const commit = commitOf(part, this.#parts);
+    this.#parts = [];
+    return incomplete ? { commit, incomplete } : { commit };
+  }
+
+  /** The commit that is not whole yet, if there is one. */
+  get pending(): Part | undefined {
+    return this.#parts.at(-1);
+  }
+}
+
+function commitOf(last: Part, parts: readonly Part[]): Commit {
+  const { actorId, version, sequence: position, storedAt, deleted } = last;
+  const events = parts.length === 1 ? last.events : parts.flatMap((part) => part.events);
+  return deleted
+    ? { actorId, version, position, events, storedAt, deleted }
+    : { actorId, version, position, events, storedAt };
+}
