@@ -165,6 +165,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
       if (!caughtUp) onCaughtUp?.(position);
       onProgress?.(position);
       if (!live) return;
+      this.#check(options); // by now a callback may have ended it
       if (position >= this.#log.position) await this.#nextCommit(options);
       this.#check(options);
     }

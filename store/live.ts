@@ -62,27 +62,31 @@ export async function* readStream(
   };
 
   const start = after === 0 ? 1 : await commitStart(parts, after + 1, signal);
-  await using consumer = new OrderedConsumer(api, { start, filter: subject, signal });
+  const consumer = new OrderedConsumer(api, { start, filter: subject, signal });
   const assembler = new Assembler();
-  for (let messages = 0;;) {
-    const delivered = reached >= target && !caughtUp ? undefined : consumer.take();
-    if (delivered !== undefined) {
-      const commit = await take(delivered.message);
-      if (commit !== undefined && commit.position > after) yield commit;
-      signal.throwIfAborted();
-      reached = Math.max(reached, delivered.sequence);
-      if (++messages % PROGRESS === 0) tell(reached);
-    } else if (!caughtUp && (reached >= target || consumer.isEmpty && (replicas === 1 || !await isMissing(target)))) {
-      caughtUp = true;
-      tell(target);
-      onCaughtUp?.(reached);
-      if (!live) return;
-    } else {
-      await consumer.wait(live && consumer.opened ? Infinity : timeout);
-      if (subject === undefined || !onProgress || !caughtUp || performance.now() - told < IDLE_PROGRESS) continue;
-      const { state: { last_seq: end } } = await info();
-      if (!await isMissing(end)) tell(end);
+  try {
+    for (let messages = 0;;) {
+      const delivered = reached >= target && !caughtUp ? undefined : consumer.take();
+      if (delivered !== undefined) {
+        const commit = await take(delivered.message);
+        if (commit !== undefined && commit.position > after) yield commit;
+        signal.throwIfAborted();
+        reached = Math.max(reached, delivered.sequence);
+        if (++messages % PROGRESS === 0) tell(reached);
+      } else if (!caughtUp && (reached >= target || consumer.isEmpty && (replicas === 1 || !await isMissing(target)))) {
+        caughtUp = true;
+        tell(target);
+        onCaughtUp?.(reached);
+        if (!live) return;
+      } else {
+        await consumer.wait(live && consumer.opened ? Infinity : timeout);
+        if (subject === undefined || !onProgress || !caughtUp || performance.now() - told < IDLE_PROGRESS) continue;
+        const { state: { last_seq: end } } = await info();
+        if (!await isMissing(end)) tell(end);
+      }
     }
+  } finally {
+    await consumer[Symbol.asyncDispose]();
   }
 
   /** The commit that is complete with this message, if the filter lets it through. */

@@ -162,16 +162,16 @@ export function deleteWrite(writer: Writer, actorId: string, options: DeleteOpti
 /** The events of a write that goes onto a version. */
 export function numbered({ actorId, drafts, version }: Write, latest: number): Event[] {
   let next = version ?? latest + 1;
-  checkVersion(next + drafts.length - 1);
+  checkVersion(next - 1 + drafts.length); // in this order: 2^53 + 1 - 1 is 2^53 - 1
   return drafts.map(({ id, eventType, data, timestamp, metadata }) =>
     eventOf(id, eventType, actorId, next++, data, timestamp, metadata)
   );
 }
 
 /** Whether a stored commit is the one that this write would store. */
-export function isSame({ drafts, version }: Write, stored: readonly Event[]): boolean {
+export function isSame({ drafts, expectation: { expected } }: Write, stored: readonly Event[]): boolean {
   if (drafts.length !== stored.length) return false;
-  if (version !== undefined && stored[0]?.version !== version) return false;
+  if (typeof expected === "number" && stored[0]?.version !== expected + 1) return false;
   return drafts.every(({ id }, index) => id === stored[index]?.id);
 }
 

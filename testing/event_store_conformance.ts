@@ -1,0 +1,83 @@
+import type { EventStore } from "../store/event_store.ts";
+import { appending } from "./event_store/appending.ts";
+import { badInput } from "./event_store/bad_input.ts";
+import { deletion } from "./event_store/deletion.ts";
+import { lifetime } from "./event_store/lifetime.ts";
+import { limits } from "./event_store/limits.ts";
+import { races } from "./event_store/races.ts";
+import { reading } from "./event_store/reading.ts";
+import { readingAll } from "./event_store/reading_all.ts";
+import type { ConformanceCase, Promises } from "./event_store/scene.ts";
+import { transactions } from "./event_store/transactions.ts";
+
+const PROMISES: Promises = {
+  ...appending,
+  ...badInput,
+  ...limits,
+  ...reading,
+  ...readingAll,
+  ...transactions,
+  ...deletion,
+  ...races,
+  ...lifetime,
+};
+
+/** Options of {@linkcode eventStoreConformance}. */
+export interface EventStoreConformanceOptions {
+  /**
+   * `open` called twice with one namespace gives two stores over the same events: the cases that race or repeat then go
+   * over several of them, as several processes would. @default false
+   */
+  readonly shared?: boolean;
+}
+
+/** Promises of `EventStore` that no case covers yet, since they need a faulty network or a server that lags. */
+export const OPEN_PROMISES: readonly string[] = [
+  "a lost answer stores nothing twice and is never called a failure",
+  "a read includes what this store knows even if a replica lags",
+  "live reading goes on at the exact next commit after a reconnect, a restart, a change of leader",
+  "reading one actor never scans the stream",
+];
+
+/**
+ * Every promise of an event store, for any test runner: each case opens a namespace of its own, and is named after what
+ * it holds the store to.
+ *
+ * @example
+ * ```ts
+ * import { InMemoryEventStore } from "@aether/aether";
+ * import { eventStoreConformance } from "@aether/aether/testing";
+ * import { it } from "node:test";
+ *
+ * for (const { name, run } of eventStoreConformance(() => new InMemoryEventStore())) it(name, run);
+ * ```
+ */
+export function eventStoreConformance(
+  open: (namespace: string) => EventStore | Promise<EventStore>,
+  { shared = false }: EventStoreConformanceOptions = {},
+): ConformanceCase[] {
+  const run = crypto.randomUUID().slice(0, 8);
+  return Object.entries(PROMISES).map(([name, keep], index) => ({
+    name,
+    async run(): Promise<void> {
+      const stores: EventStore[] = [];
+      const namespace = `conformance-${run}-${index}`;
+      const opened = async (namespace: string): Promise<EventStore> => {
+        const store = await open(namespace);
+        stores.push(store);
+        return store;
+      };
+      try {
+        const store = await opened(namespace);
+        await keep({
+          store,
+          namespace,
+          another: () => shared ? opened(namespace) : Promise.resolve(store),
+          elsewhere: () => opened(`${namespace}-else`),
+        });
+      } finally {
+        for (const store of stores) await store[Symbol.asyncDispose]();
+      }
+    },
+  }));
+}
