@@ -61,7 +61,7 @@ export interface SaveOptions extends Abortable {
 
 /** Options of `deleteActor`. */
 export interface DeleteOptions extends SaveOptions {
-  /** @default "any" */
+  /** What the actor's latest version must be. @default "any" */
   readonly expectedVersion?: ExpectedVersion;
 }
 
@@ -79,7 +79,7 @@ export interface CommitRequest<out E extends Event, Id extends string> {
   readonly actorId: Id;
   /** May be empty with an `expectedVersion`: a check on an actor that is not written. */
   readonly events: readonly NewEvent<EventsFor<E, Id>>[];
-  /** @default "any" */
+  /** What the actor's latest version must be. @default "any" */
   readonly expectedVersion?: ExpectedVersion;
 }
 
@@ -100,7 +100,7 @@ export interface ReadOptions extends Abortable {
   readonly limit?: number;
   /** Only the last so many events, in order. */
   readonly last?: number;
-  /** @default "session" */
+  /** How fresh it must be. @default "session" */
   readonly consistency?: Consistency;
 }
 

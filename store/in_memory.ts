@@ -26,9 +26,9 @@ import { appendWrite, deleteWrite, saveWrite, transactWrites, type Writer } from
 
 /** Options of an {@linkcode InMemoryEventStore}. */
 export interface InMemoryOptions<E extends Event = Event> {
-  /** @default "default" */
+  /** 1 to 64 characters of `A-Za-z0-9_-`. @default "default" */
   readonly namespace?: string;
-  /** @default 64 */
+  /** How many. @default 64 */
   readonly shards?: number;
   /** Of timestamps and `storedAt`. @default the machine's */
   readonly clock?: () => Date;
@@ -72,6 +72,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   #closed = false;
 
   /**
+   * An empty store.
    * @throws {InvalidNamespaceError} if the namespace is not 1 to 64 characters of `A-Za-z0-9_-`
    * @throws {InvalidArgumentError} for shards or a size that make no sense
    */
