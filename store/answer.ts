@@ -67,7 +67,9 @@ export class Failed extends Error {
 
 /** The meaning of an error that the server answered. */
 export function answerOf({ err_code: code, description }: { err_code: number; description: string }): Failure {
-  return { kind: "answer", meaning: MEANINGS.get(code) ?? "refused", code, description: `${description} (${code})` };
+  // 10057 is any failed deletion; of a message before the first of the stream it has the text of 10037.
+  const meaning = code === 10057 && description === "no message found" ? "none" : MEANINGS.get(code) ?? "refused";
+  return { kind: "answer", meaning, code, description: `${description} (${code})` };
 }
 
 /** The meaning of an error that the client threw; by name, since there may be several copies of it. */

@@ -109,6 +109,14 @@ describe("answers of the server", () => {
     });
   }
 
+  it("10057 means none for a message before the first, and else that it was refused", () => {
+    const meaning = (description: string): unknown => {
+      const failure = answerOf({ err_code: 10057, description });
+      return failure.kind === "answer" ? failure.meaning : undefined;
+    };
+    assert.deepEqual([meaning("no message found"), meaning("message delete not permitted")], ["none", "refused"]);
+  });
+
   it("and the errors of the client are told apart by name, in causes too", () => {
     const named = (name: string, cause?: Error): Error => Object.assign(new Error("text", { cause }), { name });
     const kind = (error: unknown): string => failureOf(error, "subject").kind;
