@@ -32,17 +32,13 @@ export class Heads {
   }
 
   /** The last message of an actor; undefined if it has none. */
-  async last(
-    { actorId, subject }: Target,
-    consistency: Consistency,
-    operation: Operation,
-  ): Promise<RawMessage | undefined> {
-    return await this.#api.reading(operation, async () => {
-      const known = this.#cache.get(actorId)?.sequence ?? 0;
+  last({ actorId, subject }: Target, consistency: Consistency, operation: Operation): Promise<Last | undefined> {
+    return this.#api.reading(operation, async () => {
       if (consistency === "session") {
+        const known = this.#cache.get(actorId);
         const message = await this.#api.last(subject, operation);
         // A replica may lag behind what this store knows.
-        if ((message?.sequence ?? 0) >= known) return this.#learnt(actorId, message);
+        if ((message?.sequence ?? 0) >= (known?.sequence ?? 0)) return this.#learnt(actorId, message);
       }
       return this.#learnt(actorId, await this.#api.get({ last_by_subj: subject }, operation));
     });
@@ -50,8 +46,7 @@ export class Heads {
 
   /** What the last message of an actor says. */
   async head(target: Target, consistency: Consistency, operation: Operation): Promise<Head> {
-    const message = await this.last(target, consistency, operation);
-    return message ? this.#decoder.head(message) : NO_HEAD;
+    return (await this.last(target, consistency, operation))?.head ?? NO_HEAD;
   }
 
   /** As the leader has it, in place of what was known and proved wrong. */
@@ -60,8 +55,16 @@ export class Heads {
     return await this.head({ actorId, subject }, "leader", operation);
   }
 
-  #learnt(actorId: string, message: RawMessage | undefined): RawMessage | undefined {
-    if (message !== undefined) this.#cache.learn(actorId, this.#decoder.head(message));
-    return message;
+  #learnt(actorId: string, message: RawMessage | undefined): Last | undefined {
+    if (message === undefined) return undefined;
+    const head = this.#decoder.head(message);
+    this.#cache.learn(actorId, head);
+    return { message, head };
   }
+}
+
+/** A last message, and what its headers say. */
+export interface Last {
+  readonly message: RawMessage;
+  readonly head: Head;
 }

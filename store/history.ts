@@ -30,12 +30,12 @@ export class History {
     const range = checkRange(options);
     const { from, signal, consistency = "session" } = options;
     const last = await this.#heads.last(target, consistency, new Operation(this.#timeout, signal));
-    if (last !== undefined && this.#decoder.head(last).deleted) return yield tombstone(this.#decoder.part(last));
-    if (from !== undefined) await this.#checkFrom(target, from, last?.sequence ?? 0, signal);
+    if (last?.head.deleted) return yield tombstone(this.#decoder.part(last.message));
+    if (from !== undefined) await this.#checkFrom(target, from, last?.head.sequence ?? 0, signal);
     if (last === undefined) return;
     const selection = new Selection(range);
     const assembler = new Assembler();
-    for await (const message of this.#messages(target.subject, range.afterPosition + 1, last.sequence, signal)) {
+    for await (const message of this.#messages(target.subject, range.afterPosition + 1, last.head.sequence, signal)) {
       const { commit, incomplete } = assembler.add(this.#decoder.part(message));
       if (commit?.deleted) return yield commit; // deleted while it was read
       if (incomplete !== undefined) return yield await this.#erased(target, incomplete, signal);
@@ -131,7 +131,7 @@ export class History {
   /** The tombstone of an actor whose history was erased under the reader. Otherwise a commit is broken. */
   async #erased(target: Target, { sequence, part, parts }: Part, signal?: AbortSignal): Promise<Commit> {
     const last = await this.#heads.last(target, "leader", new Operation(this.#timeout, signal));
-    if (last !== undefined && this.#decoder.head(last).deleted) return tombstone(this.#decoder.part(last));
+    if (last?.head.deleted) return tombstone(this.#decoder.part(last.message));
     throw this.#decoder.error({ sequence, subject: target.subject }, `parts of ${part}/${parts} are missing`);
   }
 }

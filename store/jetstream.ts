@@ -205,7 +205,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     checkConsistency(consistency, ["session", "leader", "cached"]);
     const operation = this.#operation(options);
     const last = consistency === "leader" ? "leader" : "session";
-    return (await this.#heads.head(this.#target(actorId), last, operation)).version;
+    return (await this.#heads.last(this.#target(actorId), last, operation))?.head.version ?? 0;
   }
 
   async *readAll<const Types extends string = string, const ActorTypes extends string = string>(

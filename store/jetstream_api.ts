@@ -1,8 +1,16 @@
 /** Requests to JetStream, below the client's own JetStream layer: raw answers, every failure told apart. */
-import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection } from "@nats-io/nats-core";
+import {
+  createInbox,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type RequestOptions,
+} from "@nats-io/nats-core";
 import { BatchTooLargeError, EventTooLargeError } from "../errors.ts";
 import { answerOf, errorOf, Failed, failureOf, isPassing } from "./answer.ts";
 import type { Operation } from "./operation.ts";
+import { untraced } from "./untraced.ts";
 import type { RawMessage, WireMessage } from "./wire.ts";
 
 /** Milliseconds after which a read without an answer is asked again: a leader that dies takes its requests along. */
@@ -70,16 +78,11 @@ export class JetStreamApi {
   }
 
   /** Asks once. */
-  async ask(
-    subject: string,
-    payload: Uint8Array | string,
-    operation: Operation,
-    head?: MsgHdrs,
-    time = TRY,
-  ): Promise<Msg> {
-    const timeout = Math.max(1, Math.min(time, operation.remaining));
+  async ask(subject: string, payload: Uint8Array | string, operation: Operation): Promise<Msg> {
+    await null; // a request on a stack of its own: see `untraced`
+    operation.signal?.throwIfAborted();
     try {
-      return await operation.until(this.nc.request(subject, payload, head ? { timeout, headers: head } : { timeout }));
+      return await this.#request(subject, payload, operation, { timeout: Math.min(TRY, operation.remaining) });
     } catch (error) {
       operation.signal?.throwIfAborted();
       throw new Failed(failureOf(error, subject), error);
@@ -131,25 +134,27 @@ export class JetStreamApi {
     });
     const commit = prepared.pop();
     if (commit === undefined) throw new RangeError("nothing to publish");
+    await null;
+    operation.signal?.throwIfAborted();
+    let answer: PubAck & ErrorAnswer;
     try {
       for (const { subject, payload, headers } of prepared) this.nc.publish(subject, payload, { headers });
+      const { subject, payload, headers } = commit;
+      answer = (await this.#request(subject, payload, operation, { timeout: operation.remaining, headers })).json();
     } catch (error) {
+      // Whoever gives up waiting does not know what became of it.
+      if (operation.signal?.aborted) {
+        throw new Failed({ kind: "silence", description: "aborted" }, operation.signal.reason);
+      }
       throw new Failed(failureOf(error, commit.subject), error);
     }
-    const { subject, payload, headers } = commit;
-    const answer = (await this.#asked(subject, payload, operation, headers)).json<PubAck & ErrorAnswer>();
     if (answer.error) throw new Failed(answerOf(answer.error));
     return answer;
   }
 
-  /** Whoever gives up waiting does not know what became of it. */
-  async #asked(subject: string, payload: Uint8Array, operation: Operation, head: MsgHdrs): Promise<Msg> {
-    try {
-      return await this.ask(subject, payload, operation, head, Infinity);
-    } catch (error) {
-      if (error instanceof Failed) throw error;
-      throw new Failed({ kind: "silence", description: `${subject}: aborted` }, error);
-    }
+  #request(subject: string, payload: Uint8Array | string, operation: Operation, options: RequestOptions): Promise<Msg> {
+    const timed = { ...options, timeout: Math.max(1, options.timeout) };
+    return operation.until(untraced(() => this.nc.request(subject, payload, timed)));
   }
 
   #headers({ headers: fields, payload }: WireMessage): MsgHdrs {
@@ -227,9 +232,12 @@ export class JetStreamApi {
 /** A message that Direct Get gave. */
 class DirectMessage implements RawMessage {
   readonly #message: Msg;
+  /** The client's own look-up walks all names each time. */
+  readonly #headers = new Map<string, string>();
 
   constructor(message: Msg) {
     this.#message = message;
+    for (const [name, [value = ""]] of message.headers ?? []) this.#headers.set(name, value);
   }
 
   get subject(): string {
@@ -249,7 +257,7 @@ class DirectMessage implements RawMessage {
   }
 
   header(name: string): string {
-    return this.#message.headers?.get(name) ?? "";
+    return this.#headers.get(name) ?? "";
   }
 }
 

@@ -19,18 +19,8 @@ export class Operation {
   }
 
   /** The promise's outcome, unless the signal comes first: then rejects with its reason. */
-  async until<T>(promise: Promise<T>): Promise<T> {
-    const { signal } = this;
-    if (signal === undefined) return await promise;
-    const { promise: aborted, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      return await Promise.race([aborted, promise]);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+  until<T>(promise: Promise<T>): Promise<T> {
+    return this.signal === undefined ? promise : untilAborted(promise, this.signal);
   }
 
   /** Waits, with jitter, so that those who met once do not meet again. */
@@ -43,5 +33,17 @@ export class Operation {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([aborted, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
