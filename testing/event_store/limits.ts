@@ -102,7 +102,7 @@ export const limits: Promises = {
     const overhead = JSON.stringify([first, { ...first, data: "" }]).length;
     for (const [index, total] of [16_382, 16_383, 16_384, 16_385, 16_386].entries()) {
       const actorId = `order-${index + 1}`;
-      const { id, eventType, timestamp } = first;
+      const { eventType, timestamp } = first;
       const length = total - overhead;
       const events = [{ ...first, actorId }, { id: crypto.randomUUID(), eventType, timestamp, data: "x".repeat(length) }];
       const { version } = await store.append(actorId, events, { expectedVersion: 0 });
