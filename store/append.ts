@@ -109,6 +109,7 @@ export class Appender {
         const next = await plan(onto, sure);
         if (next === "ask the leader") continue;
         if ("result" in next) return next.result;
+        if (operation.remaining <= 0) throw new UnavailableError({ reason: "nothing was sent in time" });
         const answer = await this.#publish(next.messages, writes, operation);
         if (typeof answer === "number") return next.stored(answer);
         if (operation.remaining <= pause) {

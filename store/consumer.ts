@@ -11,6 +11,8 @@ const SILENCE = 3 * HEARTBEAT;
 /** Milliseconds after which the server removes a consumer that nobody listens to. */
 const INACTIVE = 5_000;
 const MAX_PAUSE = 1_000;
+/** Milliseconds that ending a consumer may hold up the one who reads. */
+const GOOD_BYE = 250;
 /** Milliseconds for one try to make a consumer. */
 const TRY = 2_000;
 
@@ -194,7 +196,7 @@ export class OrderedConsumer implements AsyncDisposable {
     this.#lose();
     subscription.unsubscribe();
     try {
-      await this.#api.call("CONSUMER.DELETE", undefined, new Operation(TRY, undefined), `.${this.#name}`);
+      await this.#api.call("CONSUMER.DELETE", undefined, new Operation(GOOD_BYE, undefined), `.${this.#name}`);
     } catch (error) {
       // The server removes a consumer that nobody listens to by itself.
       if (!(error instanceof Failed)) throw error;

@@ -1,3 +1,4 @@
+import { actorTypeOf } from "../actor_id.ts";
 import type { ListedActor } from "./event_store.ts";
 import { Operation } from "./operation.ts";
 import type { ReaderParts } from "./live.ts";
@@ -19,8 +20,10 @@ export async function* listActors(
   for (let shard = 0; shard < parts.shards; shard++) {
     for await (const subjects of subjectsOf(parts, shard, actorType, signal)) {
       for (let start = 0; start < subjects.length; start += LOT) {
-        yield* await livingOf(parts, subjects.slice(start, start + LOT), signal);
-        signal.throwIfAborted();
+        for (const actor of await livingOf(parts, subjects.slice(start, start + LOT), signal)) {
+          if (actorType === undefined || actorTypeOf(actor.actorId) === actorType) yield actor;
+          signal.throwIfAborted();
+        }
       }
     }
   }

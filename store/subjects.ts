@@ -1,5 +1,5 @@
 /** The names of a namespace on a NATS server. Frozen: events outlive the code. */
-import { actorTypeOf, decodeToken, encodeToken } from "../actor_id.ts";
+import { actorTypeOf, decodeToken, encodeToken, MAX_TOKEN_LENGTH } from "../actor_id.ts";
 import { shardOfToken } from "./shard.ts";
 
 /** Whose message a subject is. */
@@ -41,10 +41,15 @@ export class Subjects {
     return `${this.#fencePrefix}${shard}`;
   }
 
-  /** One subject that covers actors of a shard, of a type or of both; undefined: no narrower than all events. */
+  /**
+   * One subject that covers the actors of a shard, of a type or of both; undefined: none is narrower than all events. It
+   * may cover more than is meant, for a type that no id can have.
+   */
   covering(shard: number | undefined, actorType: string | undefined): string | undefined {
-    if (shard === undefined && actorType === undefined) return undefined;
-    return `${this.#prefix}${shard ?? "*"}.${actorType === undefined ? "*" : encodeToken(actorType)}.*`;
+    const type = actorType === undefined ? "" : encodeToken(actorType);
+    const fits = type !== "" && type.length <= MAX_TOKEN_LENGTH;
+    if (shard === undefined && !fits) return undefined;
+    return `${this.#prefix}${shard ?? "*"}.${fits ? type : "*"}.*`;
   }
 
   isFence(subject: string): boolean {

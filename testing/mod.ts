@@ -2,13 +2,9 @@
  * For tests: the promises of every interface as suites for any runner, and real NATS servers.
  * @module
  */
-export {
-  eventStoreConformance,
-  type EventStoreConformanceOptions,
-  OPEN_PROMISES,
-} from "./event_store_conformance.ts";
+export { eventStoreConformance, type EventStoreConformanceOptions, OPEN_PROMISES } from "./event_store_conformance.ts";
 export type { ConformanceCase } from "./event_store/scene.ts";
-export { findNatsServer } from "./nats_binary.ts";
+export { findNatsServer, type FindNatsServerOptions } from "./nats_binary.ts";
 export { NatsCluster, type NatsClusterOptions } from "./nats_cluster.ts";
 export type * from "./nats_config.ts";
 export { NatsServer } from "./nats_server.ts";
