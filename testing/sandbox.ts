@@ -64,7 +64,7 @@ export class Sandbox {
 
   /** Starts a program, if none runs. */
   start(file: string, args: readonly string[]): Program {
-    if (this.#removed || this.#child) throw new Error(this.#removed ? "it was removed" : "it runs already");
+    if (this.#child) throw new Error("it runs already");
     const log = openSync(this.#log, "a");
     // In a session of its own: a Ctrl-C is meant for this process, which may need the program to end in order.
     const child = spawn(file, args, { stdio: ["ignore", log, log], detached: true, windowsHide: true });
@@ -128,6 +128,9 @@ export class Sandbox {
 function startGuard(directory: string): ChildProcess | undefined {
   if (process.platform === "win32") return undefined;
   const guard = spawn("sh", ["-c", GUARD, "sh", directory], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+  // A machine without a shell has no guard.
+  guard.on("error", () => {});
+  if (guard.pid === undefined) return undefined;
   guard.unref();
   // What it is on every runtime is a socket; the types do not say so.
   (guard.stdin as Partial<Socket> | null)?.unref?.();

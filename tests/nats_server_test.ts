@@ -71,6 +71,13 @@ describe("NatsServer", () => {
     assert.equal((await monitor(careful, "jsz", "config=true")).config.sync_always, true);
   });
 
+  it("keeps its files in its folder, also if the text of the caller sets JetStream up anew", async () => {
+    await using server = await NatsServer.start({ config: "jetstream { domain: shop }" });
+    const { config } = await monitor(server, "jsz", "config=true");
+    assert.deepEqual([config.domain, config.store_dir], ["shop", join(server.storeDirectory, "jetstream")]);
+    assert.ok(server.storeDirectory.startsWith(server.directory));
+  });
+
   it("keeps accounts apart and users to their permissions and limits", async () => {
     const password = "p";
     await using server = await NatsServer.start({
@@ -128,11 +135,14 @@ describe("NatsServer", () => {
   it("answers nothing while it is paused", async () => {
     await using server = await NatsServer.start();
     await using client = await clientOf(server.url);
-    server.pause();
+    await server.pause();
     const answered = client.connection.flush().then(() => "answered");
     assert.equal(await Promise.race([answered, delay(50, "silent")]), "silent");
-    server.resume();
+    await server.resume();
     assert.equal(await answered, "answered");
+    await server.kill();
+    await assert.rejects(server.pause(), UnavailableError);
+    await assert.rejects(server.resume(), UnavailableError);
   });
 
   it("says why it does not start, at once, and leaves nothing", async () => {
@@ -160,7 +170,7 @@ describe("NatsServer", () => {
     await assert.rejects(async () => {
       await using server = await NatsServer.start();
       last = server;
-      server.pause();
+      await server.pause();
       throw new Error("from the body");
     }, /from the body/);
     assert.ok(last);
@@ -243,14 +253,14 @@ describe("NatsCluster", () => {
 
 describe("a process that ends without stopping its server leaves nothing", () => {
   const ends = {
-    "at its last line": "",
-    "by process.exit": "process.exit(0);",
-    "by an error that nobody catches": "throw new Error('uncaught');",
-    "by SIGTERM": "process.kill(process.pid, 'SIGTERM'); await new Promise(() => setInterval(() => {}, 1000));",
-    "by SIGINT": "process.kill(process.pid, 'SIGINT'); await new Promise(() => setInterval(() => {}, 1000));",
-    "by SIGKILL": "process.kill(process.pid, 'SIGKILL'); await new Promise(() => setInterval(() => {}, 1000));",
-  };
-  for (const [how, code] of Object.entries(ends)) {
+    "at its last line": ["", 0],
+    "by process.exit": ["process.exit(7);", 7],
+    "by an error that nobody catches": ["throw new Error('uncaught');", 1],
+    "by SIGTERM": ["process.kill(process.pid, 'SIGTERM'); await new Promise(() => setInterval(() => {}, 1000));", null],
+    "by SIGINT": ["process.kill(process.pid, 'SIGINT'); await new Promise(() => setInterval(() => {}, 1000));", null],
+    "by SIGKILL": ["process.kill(process.pid, 'SIGKILL'); await new Promise(() => setInterval(() => {}, 1000));", null],
+  } as const;
+  for (const [how, [code, exitCode]] of Object.entries(ends)) {
     it(how, async () => {
       await using script = await Script.run(`
         const server = await NatsServer.start();
@@ -258,6 +268,7 @@ describe("a process that ends without stopping its server leaves nothing", () =>
         ${code}`);
       const url = (await script.output).trim();
       assert.match(url, /^http:/);
+      assert.equal(await script.exitCode, exitCode);
       // A process id stays taken until its new parent has noticed.
       await eventually(() => fetch(url, { method: "HEAD" }).then(() => false, () => true));
       await eventually(() => isEmpty(script.temporary));
