@@ -190,7 +190,8 @@ export class Appender {
     const first = written[anchor];
     if (first === undefined) return undefined;
     const expected = first.write.expectation.expected as number;
-    const located = await history.covering(expected + 1, first.head.sequence, operation);
+    const target = { actorId: first.write.actorId, subject: first.subject };
+    const located = await history.covering(target, expected + 1, first.head.sequence, operation);
     if (located === undefined || !isSame(first.write, located.commit.events)) return undefined;
     const commits: Commit[] = [located.commit];
     for (let begins = located.begins, index = anchor - 1; index >= 0; index--) {

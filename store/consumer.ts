@@ -11,6 +11,8 @@ const SILENCE = 3 * HEARTBEAT;
 /** Milliseconds after which the server removes a consumer that nobody listens to. */
 const INACTIVE = 5_000;
 const MAX_PAUSE = 1_000;
+/** Messages that were taken and are still held. */
+const CHUNK = 1_024;
 /** Milliseconds that ending a consumer may hold up the one who reads. */
 const GOOD_BYE = 250;
 /** Milliseconds for one try to make a consumer. */
@@ -71,6 +73,7 @@ export class OrderedConsumer implements AsyncDisposable {
   /** The next message that has arrived; undefined: wait. */
   take(): Delivered | undefined {
     while (this.#taken < this.#queue.length) {
+      if (this.#taken === CHUNK) this.#forgetTaken();
       const message = this.#queue[this.#taken++] as Msg;
       const delivery = message.reply === undefined ? undefined : deliveryOf(message.reply);
       if (delivery === undefined) {
@@ -86,9 +89,14 @@ export class OrderedConsumer implements AsyncDisposable {
       this.#pending = delivery.pending;
       return { ...delivery, message: new DeliveredMessage(message, delivery) };
     }
-    this.#queue = [];
-    this.#taken = 0;
+    this.#forgetTaken();
     return undefined;
+  }
+
+  /** A reader that is slower than the server never finds the queue empty. */
+  #forgetTaken(): void {
+    this.#queue = this.#queue.slice(this.#taken);
+    this.#taken = 0;
   }
 
   /** Until a message or a sign of life has come; makes the consumer where there is none. Milliseconds to try that. */

@@ -3,11 +3,14 @@ import type { Heads, Target } from "./heads.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
 import { Operation } from "./operation.ts";
 import { checkRange, notThisCommit, Selection } from "./range.ts";
-import { Assembler, type Decoder, type Part, type RawMessage } from "./wire.ts";
+import { VersionCache } from "./version_cache.ts";
+import { Assembler, type Decoder, type Part, partOf, type RawMessage } from "./wire.ts";
 
 /** Messages of one batched Direct Get: few at first, since most actors have few. */
 const FIRST_BATCH = 64;
 const MAX_BATCH = 1_024;
+/** Commits that are followed by their links, one round trip each, before the history is read from its start. */
+const NEAR = 8;
 const MAX_BATCH_BYTES = 4 * 1_048_576;
 
 /** Reads the commits of one actor. */
@@ -16,6 +19,8 @@ export class History {
   readonly #decoder: Decoder;
   readonly #heads: Heads;
   readonly #timeout: number;
+  /** Where a commit was last found by its version. */
+  readonly #found = new VersionCache(4_096);
 
   /** Milliseconds that the server may take for each step. */
   constructor(api: JetStreamApi, decoder: Decoder, heads: Heads, timeout: number) {
@@ -49,20 +54,56 @@ export class History {
     yield* selection.end();
   }
 
-  /** The commit that covers a version, by back links from the actor's last message; undefined if it is not stored. */
-  async covering(version: number, last: number, operation: Operation): Promise<Located | undefined> {
-    for (let sequence = last; sequence > 0;) {
+  /**
+   * The commit that covers a version, at or before the actor's last message; undefined if it is not stored. By back links
+   * where it is near; else forwards, from where the last one was found: whoever repeats an import asks in order.
+   */
+  async covering(target: Target, version: number, last: number, operation: Operation): Promise<Located | undefined> {
+    const before = this.#found.get(target.actorId);
+    const found = before !== undefined && before.version < version && before.sequence < last
+      ? await this.#forwards(target, version, before.sequence + 1, last, operation)
+      : await this.#backwards(target, version, last, operation);
+    if (found === undefined) return undefined;
+    const { commit: { version: reached, position: sequence } } = found;
+    this.#found.forget(target.actorId);
+    this.#found.learn(target.actorId, { version: reached, sequence, epoch: 0, deleted: false });
+    return found;
+  }
+
+  async #backwards(target: Target, version: number, last: number, operation: Operation): Promise<Located | undefined> {
+    let sequence = last;
+    for (let steps = 0; sequence > 0; steps++) {
+      if (steps === NEAR) return await this.#forwards(target, version, 1, sequence, operation);
       const located = await this.endingAt(sequence, operation);
       if (located === undefined || located.commit.version < version) return undefined;
-      const [oldest] = located.commit.events;
-      if (oldest !== undefined && oldest.version <= version) return located;
+      if (covers(located.commit, version)) return located;
       sequence = located.previous;
     }
     return undefined;
   }
 
+  async #forwards(
+    { subject }: Target,
+    version: number,
+    start: number,
+    end: number,
+    { signal }: Operation,
+  ): Promise<Located | undefined> {
+    const assembler = new Assembler();
+    let begins = start;
+    for await (const message of this.#messages(subject, start, end, signal, start === 1 ? FIRST_BATCH : 1)) {
+      const part = this.#decoder.part(message);
+      if (part.part === 1) begins = part.sequence;
+      const { commit } = assembler.add(part);
+      if (commit !== undefined && commit.version >= version) {
+        return covers(commit, version) ? { commit, begins } : undefined;
+      }
+    }
+    return undefined;
+  }
+
   /** The commit whose last message has this sequence, from the leader; undefined if none has. */
-  async endingAt(sequence: number, operation: Operation): Promise<Located | undefined> {
+  async endingAt(sequence: number, operation: Operation): Promise<Linked | undefined> {
     const last = await this.#get(sequence, operation);
     if (last === undefined) return undefined;
     const { part, parts } = this.#decoder.part(last);
@@ -87,16 +128,22 @@ export class History {
   }
 
   /** The messages of a subject from one sequence to another, both inclusive; what a lagging replica lacks, from the leader. */
-  async *#messages(subject: string, start: number, end: number, signal?: AbortSignal): AsyncGenerator<RawMessage> {
+  async *#messages(
+    subject: string,
+    start: number,
+    end: number,
+    signal?: AbortSignal,
+    few = FIRST_BATCH,
+  ): AsyncGenerator<RawMessage> {
     let next = start;
-    for (let batch = FIRST_BATCH, pending = 1; pending > 0 && next <= end; batch = Math.min(4 * batch, MAX_BATCH)) {
+    for (let batch = few, pending = 1; pending > 0 && next <= end; batch = Math.min(4 * batch, MAX_BATCH)) {
       const operation = new Operation(this.#timeout, signal);
       const request = { seq: next, next_by_subj: subject, batch, max_bytes: MAX_BATCH_BYTES };
       const answer = await this.#api.reading(operation, () => this.#api.batch(request, operation));
       const [first] = answer.messages;
-      // A range that begins inside a commit takes the whole of it.
-      if (first !== undefined && next === start && start > 1 && this.#decoder.part(first).part > 1) {
-        start = next = first.sequence - this.#decoder.part(first).part + 1;
+      const begins = first === undefined ? next : first.sequence - partOf(first).part + 1;
+      if (next === start && begins < start) { // a range that begins inside a commit takes the whole of it
+        start = next = begins;
         continue;
       }
       for (const message of answer.messages) {
@@ -143,8 +190,17 @@ export interface Located {
   readonly commit: Commit;
   /** Sequence of its first message. */
   readonly begins: number;
+}
+
+interface Linked extends Located {
   /** Sequence of the last message of the actor's commit before it. */
   readonly previous: number;
+}
+
+function covers({ events }: Commit, version: number): boolean {
+  const [first] = events;
+  const last = events.at(-1);
+  return first !== undefined && last !== undefined && first.version <= version && version <= last.version;
 }
 
 function tombstone({ actorId, version, sequence: position, storedAt }: Part): Commit {

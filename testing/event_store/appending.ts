@@ -186,6 +186,16 @@ export const appending: Promises = {
     assert.equal((await store.getEvents("order-1")).length, 2);
   },
 
+  async "a long history repeated in order is stored once, in one go"({ store }) {
+    const events = upTo(600).map((version) => eventOf("order-1", version, { id: `event ${version}` }));
+    for (const repeated of [false, true, true]) {
+      const results = await Promise.all(events.map((event) => store.saveEvent(event)));
+      assert.ok(results.every(({ duplicate }) => duplicate === repeated));
+      assert.deepEqual(results.map(({ version }) => version), upTo(600));
+    }
+    assert.deepEqual(await store.getEvents("order-1"), events);
+  },
+
   async "appends to one actor from one store are stored in the order of the calls"({ store }) {
     const results = await Promise.all(upTo(100).map((by) => store.append("order-1", [added(by)])));
     assert.deepEqual(results.map(({ version }) => version), upTo(100));

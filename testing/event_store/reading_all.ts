@@ -143,6 +143,16 @@ export const readingAll: Promises = {
     for await (const _ of store.readAll({ live: true })) break;
   },
 
+  async "a reader slower than the writers gets everything in order"({ store }) {
+    await Promise.all(upTo(5_000).map((by) => store.append(`order-${by % 50}`, [added(by)])));
+    const seen: number[] = [];
+    for await (const { events } of store.readAll()) {
+      seen.push((events[0]?.data as { by: number }).by);
+      if (seen.length % 500 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.deepEqual(seen.toSorted((a, b) => a - b), upTo(5_000));
+  },
+
   async "listActors gives the living with their versions"({ store }) {
     assert.deepEqual(await all(store.listActors()), []);
     await fill(store);

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+
+const QUICK_START = `Order state after replaying 2 events:
+ Status: shipped
+ Total: $99.99
+ Tracking: FS123456
+`;
+/** Uses the types as a stranger would. */
+const TYPES = `
+import { createEvent, type Event, InMemoryEventStore, isAetherError, JetStreamEventStore } from "@aether/aether";
+import { eventStoreConformance, NatsServer } from "@aether/aether/testing";
+import type { EventStore } from "@aether/aether/store";
+
+type Counted = Event<"Added", { by: number }> | Event<"Named", { name: string }>;
+const store: EventStore<Counted> = new InMemoryEventStore<Counted>();
+for (const event of await store.getEvents("x")) if (event.eventType === "Added") event.data.by satisfies number;
+// @ts-expect-error no such event
+await store.saveEvent(createEvent({ actorId: "x", version: 1, eventType: "Lost", data: {} }));
+try {
+  for (const { run } of eventStoreConformance(() => store)) await run();
+} catch (error) {
+  if (isAetherError(error, "VERSION_CONFLICT")) error.actualVersion satisfies number;
+}
+void [JetStreamEventStore, NatsServer];
+`;
+/** The newest; the version is checked apart from the compiler that Deno has in itself. */
+const TYPESCRIPT = "npm:typescript@7.0.2";
+
+// Packing is Deno's, and the other runtimes are run from here: once is enough.
+const onDeno = "Deno" in globalThis;
+
+describe(
+  "the npm form, in an empty project",
+  { skip: onDeno ? false : "it is packed by Deno, and tested there" },
+  () => {
+    let folder = "";
+    let bun = "";
+    let node = "";
+
+    before(async () => {
+      const { find } = await import("../tasks/runtimes.ts");
+      [bun, node] = [(await find("bun")).path, (await find("node")).path];
+      folder = await mkdtemp(join(tmpdir(), "aether-npm-"));
+      const archive = join(folder, "aether.tgz");
+      const root = new URL("..", import.meta.url);
+      await promisify(execFile)(Deno.execPath(), ["pack", "--allow-dirty", "-o", archive], { cwd: root });
+      await writeFile(join(folder, "package.json"), JSON.stringify({ name: "empty", type: "module" }));
+      await run(bun, "add", archive);
+      const quickStart = await readFile(new URL("examples/quick_start.ts", root), "utf8");
+      await writeFile(join(folder, "quick_start.ts"), quickStart.replace('"../mod.ts"', '"@aether/aether"'));
+      await writeFile(join(folder, "types.ts"), TYPES);
+      await mkdir(join(folder, "node_modules/@types"));
+      await symlink(new URL("node_modules/@types/node", root), join(folder, "node_modules/@types/node"));
+    });
+    after(() => rm(folder, { recursive: true, force: true }));
+
+    const run = async (file: string, ...args: string[]): Promise<string> =>
+      (await promisify(execFile)(file, args, { cwd: folder })).stdout;
+
+    it("runs the quick start on Node and on Bun", async () => {
+      assert.equal(await run(node, "quick_start.ts"), QUICK_START);
+      assert.equal(await run(bun, "quick_start.ts"), QUICK_START);
+    });
+
+    it("has types that the newest tsc --strict finds", async () => {
+      const options = ["--strict", "--noEmit", "--target", "esnext", "--module", "nodenext", "--types", "node"];
+      const tsc = ["x", "-y", "-p", TYPESCRIPT, "tsc", ...options, "types.ts", "quick_start.ts"];
+      await assert.doesNotReject(
+        run(Deno.execPath(), ...tsc).catch(({ stdout }) => {
+          throw new Error(stdout);
+        }),
+      );
+    });
+
+    it("opens nothing and loads no transport when it is imported", async () => {
+      const script = 'await import("@aether/aether"); console.log(process.getActiveResourcesInfo().length)';
+      const idle = "console.log(process.getActiveResourcesInfo().length)";
+      const evaluate = (code: string): Promise<string> => run(node, "--input-type=module", "-e", code);
+      assert.equal(await evaluate(script), await evaluate(idle)); // no transport is installed here at all
+    });
+  },
+);
