@@ -53,9 +53,10 @@ export class Appender {
   async write(writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
     return await this.#attempt(writes, operation, async (onto, sure) => {
       if (onto.some(({ write, head }) => !holds(write.expectation, head.version))) {
-        if (!sure) return "ask the leader";
+        // What is stored stays: a repetition needs no fresher knowledge to be recognised.
         const result = await this.#repeated(onto, operation);
         if (result !== undefined) return { result };
+        if (!sure) return "ask the leader";
       }
       const epochs = onto.map(({ write: { shard, fence }, head }) => nextEpoch(shard, fence, head.epoch));
       const lost = onto.find(({ write, head }) => !holds(write.expectation, head.version));

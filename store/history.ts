@@ -102,7 +102,7 @@ export class History {
     return undefined;
   }
 
-  /** The commit whose last message has this sequence, from the leader; undefined if none has. */
+  /** The commit whose last message has this sequence; undefined if none has. */
   async endingAt(sequence: number, operation: Operation): Promise<Linked | undefined> {
     const last = await this.#get(sequence, operation);
     if (last === undefined) return undefined;
@@ -120,7 +120,7 @@ export class History {
     return undefined;
   }
 
-  /** The commit whose first message has this sequence, from the leader; undefined if none has. */
+  /** The commit whose first message has this sequence; undefined if none has. */
   async beginningAt(sequence: number, operation: Operation): Promise<Located | undefined> {
     const first = await this.#get(sequence, operation);
     const { part, parts } = first ? this.#decoder.part(first) : { part: 0, parts: 0 };
@@ -172,7 +172,9 @@ export class History {
   }
 
   async #get(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
-    return await this.#api.reading(operation, () => this.#api.get({ seq: sequence }, operation));
+    return await this.#api.reading(operation, async () => {
+      return await this.#api.at(sequence, operation) ?? await this.#api.get({ seq: sequence }, operation);
+    });
   }
 
   /** The tombstone of an actor whose history was erased under the reader. Otherwise a commit is broken. */

@@ -203,9 +203,18 @@ export class JetStreamApi {
     }
   }
 
-  /** The last message of a subject, from whichever replica answers; undefined if there is none. */
-  async last(subject: string, operation: Operation): Promise<RawMessage | undefined> {
-    const message = await this.ask(this.subject("DIRECT.GET", `.${subject}`), "", operation);
+  /** The last message of a subject, from whichever replica answers; undefined if that has none. */
+  last(subject: string, operation: Operation): Promise<RawMessage | undefined> {
+    return this.#direct(this.subject("DIRECT.GET", `.${subject}`), "", operation);
+  }
+
+  /** A message by its sequence, from whichever replica answers; undefined if that has none. */
+  at(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
+    return this.#direct(this.subject("DIRECT.GET"), JSON.stringify({ seq: sequence }), operation);
+  }
+
+  async #direct(subject: string, request: string, operation: Operation): Promise<RawMessage | undefined> {
+    const message = await this.ask(subject, request, operation);
     const { code = 0, description = "" } = message.headers ?? {};
     if (code === 0) return new DirectMessage(message);
     if (code === 404) return undefined;

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -132,8 +131,6 @@ function startGuard(directory: string): ChildProcess | undefined {
   guard.on("error", () => {});
   if (guard.pid === undefined) return undefined;
   guard.unref();
-  // What it is on every runtime is a socket; the types do not say so.
-  (guard.stdin as Partial<Socket> | null)?.unref?.();
   return guard;
 }
 
