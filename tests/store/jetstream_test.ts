@@ -229,7 +229,7 @@ describe("JetStreamEventStore", () => {
     it("UNKNOWN_OUTCOME of a write that was aborted after it was sent, with the reason as cause", async () => {
       await using own = await raw();
       await using store = await JetStreamEventStore.open(own.nc, { namespace: "aborted" });
-      own.server.pause();
+      await paused(own, store);
       const reason = new Error("enough");
       const stop = new AbortController();
       const before = own.nc.stats().outMsgs;
@@ -257,8 +257,7 @@ describe("JetStreamEventStore", () => {
       await using own = await raw();
       await using store = await JetStreamEventStore.open(own.nc, { namespace: "silent", timeout: 400 });
       await store.append("order-1", several(1));
-      own.server.pause();
-      await until(() => store.position({ signal: AbortSignal.timeout(50) }).then(() => false, () => true));
+      await paused(own, store);
       const write = store.append("order-1", [added(2, { id: "b" })], { expectedVersion: 1 });
       const [outcome] = await Promise.all([
         rejects(write, "UNKNOWN_OUTCOME", { actorIds: ["order-1"], eventIds: ["b"] }),
@@ -324,3 +323,9 @@ describe("JetStreamEventStore", () => {
     assert.equal((await server.api("STREAM.INFO.AETHER_left")).state.consumer_count, 0);
   });
 });
+
+/** Stops the server's process; a signal takes its time to arrive. */
+async function paused({ server }: Raw, store: JetStreamEventStore): Promise<void> {
+  server.pause();
+  await until(() => store.position({ signal: AbortSignal.timeout(50) }).then(() => false, () => true));
+}
