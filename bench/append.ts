@@ -6,7 +6,7 @@ import { Subjects } from "../store/subjects.ts";
 import { NatsServer } from "../testing/mod.ts";
 import { medians, type Row } from "./measure.ts";
 
-const DATA = { total: 99.99, items: 3, customer: "customer-0815", note: "leave it at the door please", ok: true };
+const DATA = { total: 99.99, items: 3, customer: "customer-0815", note: "leave it at the door please!", ok: true };
 
 export async function append(full: boolean): Promise<Row[]> {
   await using server = await NatsServer.start();

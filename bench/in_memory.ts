@@ -4,7 +4,7 @@ import { best, type Row } from "./measure.ts";
 
 const APPENDS = 400_000;
 /** 100 bytes as JSON. */
-const DATA = { total: 99.99, items: 3, customer: "customer-0815", note: "leave it at the door please", ok: true };
+const DATA = { total: 99.99, items: 3, customer: "customer-0815", note: "leave it at the door please!", ok: true };
 
 export async function inMemory(): Promise<Row[]> {
   const rate = await best(5, appends, Math.max);
