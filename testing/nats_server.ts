@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ClosedError, UnavailableError } from "../errors.ts";
 import { complaint } from "./command.ts";
@@ -188,7 +188,6 @@ export class NatsServer implements AsyncDisposable {
   #spawn(): Program {
     this.#assertOpen();
     this.#paused = false;
-    for (const file of portsFiles(this.directory)) rmSync(file);
     const { directory, name } = this;
     const config = join(directory, "nats.conf");
     writeFileSync(config, natsConfig(this.#options, { directory, name, ports: this.#ports }));
@@ -200,20 +199,21 @@ export class NatsServer implements AsyncDisposable {
 
   /** Throws what is missing. */
   async #ready(): Promise<void> {
-    if (this.port === -1) this.#ports = readPorts(this.directory);
+    this.#ports = readPorts(this.directory);
     await assertHealthy(this, this.#options.cluster ? "?js-enabled-only=true" : "");
   }
 }
 
-/** Their names begin with the program's name and its process id, which are another's if the binary is a script. */
-function portsFiles(directory: string): string[] {
-  return readdirSync(directory).filter((name) => name.endsWith(".ports")).map((name) => join(directory, name));
-}
-
+/**
+ * Its name begins with the program's and its process id, which are another's if the binary is a script; those of
+ * processes that crashed say the same.
+ */
 function readPorts(directory: string): NatsPorts {
-  const [file] = portsFiles(directory);
+  const file = readdirSync(directory).find((name) => name.endsWith(".ports"));
   if (file === undefined) throw new Error("it listens on no port yet");
-  const urls: { readonly [what: string]: readonly string[] | undefined } = JSON.parse(readFileSync(file, "utf8"));
+  const urls: { readonly [what: string]: readonly string[] | undefined } = JSON.parse(
+    readFileSync(join(directory, file), "utf8"),
+  );
   const port = (what: string): number => Number(urls[what]?.[0]?.split(":").at(-1) ?? -1);
   return { client: port("nats"), monitor: port("monitoring"), websocket: port("websocket"), cluster: port("cluster") };
 }
