@@ -128,15 +128,16 @@ export function createEvent<const Type extends string, Data, const Id extends st
 /** A checked copy; fields that no event has are left out. */
 export function copyEvent<E extends Event>(event: E): E {
   if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
-  checkActorId(event.actorId);
+  const { id, eventType, actorId, version, data, timestamp, metadata } = event; // once: a getter may change its mind
+  checkActorId(actorId);
   return eventOf(
-    checkId(event.id),
-    checkEventType(event.eventType),
-    event.actorId,
-    checkVersion(event.version),
-    copyData(event.data),
-    checkTimestamp(event.timestamp),
-    copyMetadata(event.metadata),
+    checkId(id),
+    checkEventType(eventType),
+    actorId,
+    checkVersion(version),
+    copyData(data),
+    checkTimestamp(timestamp),
+    copyMetadata(metadata),
   ) as E;
 }
 

@@ -54,6 +54,10 @@ class Copier {
     if (!(isArray ? isPlainArray(value) : isPlainObject(value))) {
       this.#fail(depth, `${nameOf(value)} is not a plain object or array`);
     }
+    if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
+      this.#keys[depth] = "toJSON";
+      this.#fail(depth + 1, "what toJSON gives is not what is here");
+    }
     if (Object.getOwnPropertySymbols(value).length > 0) this.#fail(depth, "a symbol key is lost in JSON");
     return isArray ? this.#copyArray(value, depth) : this.#copyProperties(value, depth);
   }

@@ -6,6 +6,9 @@ import { appendKey, copyJson } from "./json.ts";
 const MAX_ID_LENGTH = 128;
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
+let lastTime = Number.NaN;
+let lastTimestamp: string | undefined;
+
 /** Throws the error that names a field of an event. */
 export function rejectEvent(path: string, problem: string): never {
   throw new InvalidEventError({ path }, `Invalid event: ${path}: ${problem}`);
@@ -31,7 +34,7 @@ export function checkVersion(version: unknown): number {
 
 /** `2026-01-31T12:00:00.000Z` and no other form: it sorts as text. */
 export function checkTimestamp(timestamp: unknown): string {
-  if (timestamp === lastTimestamp) return timestamp;
+  if (typeof timestamp === "string" && timestamp === lastTimestamp) return timestamp;
   if (typeof timestamp === "string" && TIMESTAMP.test(timestamp)) {
     const time = Date.parse(timestamp);
     if (!Number.isNaN(time) && new Date(time).toISOString() === timestamp) return timestamp; // no 31st of February
@@ -59,13 +62,11 @@ export function copyMetadata(metadata: unknown): Metadata | undefined {
   return empty ? undefined : copy as Metadata;
 }
 
-let lastTime = Number.NaN;
-let lastTimestamp = "";
 /** ISO 8601 of a time; formatting costs more than a lookup, and many events share a millisecond. */
 export function timestampOf(time: number): string {
   if (time !== lastTime) {
     lastTimestamp = new Date(time).toISOString();
     lastTime = time;
   }
-  return lastTimestamp;
+  return lastTimestamp as string;
 }

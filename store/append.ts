@@ -16,6 +16,8 @@ import { isSame, numbered, type Write } from "./write.ts";
 /** Milliseconds before a write that the server refused for the moment is sent again; doubled up to `MAX_PAUSE`. */
 const PAUSE = 2;
 const MAX_PAUSE = 200;
+/** Bytes that the headers of a message with events take at most: ours, and those of an expectation and a batch. */
+const HEADERS = 512;
 
 /** What appends need. */
 export interface AppenderParts {
@@ -49,15 +51,22 @@ export class Appender {
     this.#parts = parts;
   }
 
+  /** Small enough for the server too: only a single event is ever too large. */
+  get #messageSize(): number {
+    const { api: { nc }, messageSize } = this.#parts;
+    return Math.min(messageSize, (nc.info?.max_payload ?? Infinity) - HEADERS);
+  }
+
   /** Stores all of the writes or none. */
   async write(writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
     return await this.#attempt(writes, operation, async (onto, sure) => {
       if (onto.some(({ write, head }) => !holds(write.expectation, head.version))) {
-        // What is stored stays: a repetition needs no fresher knowledge to be recognised.
+        if (!sure) return "ask the leader";
         const result = await this.#repeated(onto, operation);
         if (result !== undefined) return { result };
-        if (!sure) return "ask the leader";
       }
+      if (sure) await this.#checkFences(writes, operation);
+      else if (onto.some(({ write: { fence }, head }) => fence && fence.epoch < head.epoch)) return "ask the leader";
       const epochs = onto.map(({ write: { shard, fence }, head }) => nextEpoch(shard, fence, head.epoch));
       const lost = onto.find(({ write, head }) => !holds(write.expectation, head.version));
       if (lost !== undefined) throw conflict(lost.write.actorId, lost.write.expectation, lost.head.version);
@@ -70,10 +79,12 @@ export class Appender {
 
   /** Puts a tombstone behind an actor's history; what it says, or what is there: undefined for an actor that never was. */
   async bury(write: Write, operation: Operation): Promise<Head | undefined> {
-    return await this.#attempt<Head | undefined>([write], operation, ([onto], sure) => {
+    return await this.#attempt<Head | undefined>([write], operation, async ([onto], sure) => {
       const { head, subject } = onto as Onto;
       const { version, sequence: previous } = head;
       if (head.deleted) return { result: head };
+      if (sure) await this.#checkFences([write], operation);
+      else if (write.fence && write.fence.epoch < head.epoch) return "ask the leader";
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       if (!holds(write.expectation, version) || version === 0) {
         if (!sure) return "ask the leader";
@@ -83,7 +94,7 @@ export class Appender {
       const checks = this.#fences(write);
       const messages = encodeCommit(
         { subject, events: [], version, previous, epoch, deleted: true, checks },
-        this.#parts.messageSize,
+        this.#messageSize,
       );
       return {
         messages,
@@ -106,7 +117,6 @@ export class Appender {
         const onto = await Promise.all(writes.map((write) => this.#onto(write, sure, operation)));
         const dead = deleting ? undefined : onto.find(({ head }) => head.deleted);
         if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
-        if (sure) await this.#checkFences(writes, operation);
         const next = await plan(onto, sure);
         if (next === "ask the leader") continue;
         if ("result" in next) return next.result;
@@ -164,7 +174,7 @@ export class Appender {
       const epoch = epochs[onto.indexOf(one)] ?? 0;
       const checks = [...this.#fences(write), ...(index === written.length - 1 ? others : [])];
       const commit = { subject, events, version, previous: head.sequence, epoch, checks };
-      return { actorId: write.actorId, commit, messages: encodeCommit(commit, this.#parts.messageSize) };
+      return { actorId: write.actorId, commit, messages: encodeCommit(commit, this.#messageSize) };
     });
     const messages = commits.flatMap((commit) => commit.messages);
     return {
@@ -196,13 +206,13 @@ export class Appender {
     if (located === undefined || !isSame(first.write, located.commit.events)) return undefined;
     const commits: Commit[] = [located.commit];
     for (let begins = located.begins, index = anchor - 1; index >= 0; index--) {
-      const before = await history.endingAt(begins - 1, operation);
+      const before = await history.endingAt(written[index]?.subject ?? "", begins - 1, operation);
       if (before === undefined) return undefined;
       commits.unshift(before.commit);
       begins = before.begins;
     }
     for (let ends = located.commit.position, index = anchor + 1; index < written.length; index++) {
-      const after = await history.beginningAt(ends + 1, operation);
+      const after = await history.beginningAt(written[index]?.subject ?? "", ends + 1, operation);
       if (after === undefined) return undefined;
       commits.push(after.commit);
       ends = after.commit.position;

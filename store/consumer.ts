@@ -1,5 +1,5 @@
 import { createInbox, type Msg, type Subscription } from "@nats-io/nats-core";
-import { Failed, isPassing } from "./answer.ts";
+import { Failed, failureOf, isPassing } from "./answer.ts";
 import { type Delivery, deliveryOf } from "./delivery.ts";
 import { inboxPrefixOf, type JetStreamApi } from "./jetstream_api.ts";
 import { Operation } from "./operation.ts";
@@ -77,7 +77,7 @@ export class OrderedConsumer implements AsyncDisposable {
       const message = this.#queue[this.#taken++] as Msg;
       const delivery = message.reply === undefined ? undefined : deliveryOf(message.reply);
       if (delivery === undefined) {
-        message.respond(); // flow control: everything before it was taken
+        this.#tell(message.reply ?? ""); // flow control: everything before it was taken
         continue;
       }
       if (delivery.delivered !== this.#expected) {
@@ -155,10 +155,14 @@ export class OrderedConsumer implements AsyncDisposable {
     this.#lost = false;
     this.#heard = performance.now();
     this.#pending = 1; // not empty until the server has said so
-    const subscription = nc.subscribe(inbox, {
-      callback: (error, message) => this.#receive(subscription, error, message),
-    });
-    this.#subscription = subscription;
+    try {
+      const subscription = nc.subscribe(inbox, {
+        callback: (error, message) => this.#receive(subscription, error, message),
+      });
+      this.#subscription = subscription;
+    } catch (error) {
+      throw new Failed(failureOf(error, inbox), error);
+    }
     const config = {
       name: this.#name,
       deliver_subject: inbox,
@@ -194,7 +198,15 @@ export class OrderedConsumer implements AsyncDisposable {
     if (this.#queue.length > 0) return;
     if (headers?.get("Nats-Last-Consumer") !== String(this.#expected - 1)) return this.#lose();
     const stalled = headers.get("Nats-Consumer-Stalled");
-    if (stalled) this.#api.nc.publish(stalled);
+    if (stalled) this.#tell(stalled);
+  }
+
+  #tell(subject: string): void {
+    try {
+      this.#api.nc.publish(subject);
+    } catch {
+      this.#lose(); // the connection is closed, which shows when the consumer is made anew
+    }
   }
 
   async #close(): Promise<void> {

@@ -15,6 +15,10 @@ export interface Filter {
 /** @throws {InvalidArgumentError} for a shard out of range, {@linkcode InvalidActorIdError} */
 export function checkFilter(filter: EventFilter<Event, string, string>, shards: number): Filter {
   if (filter.actorId !== undefined) checkActorId(filter.actorId);
+  for (const argument of ["eventTypes", "actorTypes", "shards"] as const) {
+    if (filter[argument] === undefined || Array.isArray(filter[argument])) continue;
+    throw new InvalidArgumentError({ argument }, `${argument} is an array`);
+  }
   for (const shard of filter.shards ?? []) {
     if (!Number.isSafeInteger(shard) || shard < 0 || shard >= shards) {
       throw new InvalidArgumentError({ argument: "shards" }, `There are ${shards} shards from 0, not ${shard}`);

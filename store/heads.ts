@@ -51,8 +51,10 @@ export class Heads {
 
   /** As the leader has it, in place of what was known and proved wrong. */
   async corrected({ actorId, subject }: Target, operation: Operation): Promise<Head> {
+    const which = { last_by_subj: subject };
+    const message = await this.#api.reading(operation, () => this.#api.get(which, operation));
     this.#cache.forget(actorId);
-    return await this.head({ actorId, subject }, "leader", operation);
+    return this.#learnt(actorId, message)?.head ?? NO_HEAD;
   }
 
   #learnt(actorId: string, message: RawMessage | undefined): Last | undefined {

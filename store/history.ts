@@ -36,21 +36,27 @@ export class History {
     const { from, signal, consistency = "session" } = options;
     const last = await this.#heads.last(target, consistency, new Operation(this.#timeout, signal));
     if (last?.head.deleted) return yield tombstone(this.#decoder.part(last.message));
-    if (from !== undefined) await this.#checkFrom(target, from, last?.head.sequence ?? 0, signal);
+    if (from !== undefined) await this.#checkFrom(target, from, signal);
     if (last === undefined) return;
     const selection = new Selection(range);
+    const start = range.afterPosition + 1;
+    const end = last.head.sequence;
     const assembler = new Assembler();
-    for await (const message of this.#messages(target.subject, range.afterPosition + 1, last.head.sequence, signal)) {
-      const { commit, incomplete } = assembler.add(this.#decoder.part(message));
-      if (commit?.deleted) return yield commit; // deleted while it was read
+    let before: Part | undefined;
+    for await (const message of this.#messages(target.subject, start, end, signal)) {
+      const part = this.#decoder.part(message);
+      // A message that is missing was erased: by a deletion that overtook the reader, or by an operator.
+      if (part.part === 1 && !this.#follows(message, part, before, start)) {
+        return yield await this.#erased(target, part, signal);
+      }
+      before = part;
+      const { commit, incomplete } = assembler.add(part);
       if (incomplete !== undefined) return yield await this.#erased(target, incomplete, signal);
       const selected = commit && selection.add(commit);
       if (selected !== undefined) yield selected;
-      if (commit !== undefined && selection.done(commit)) break;
+      if (commit !== undefined && selection.done(commit)) return yield* selection.end();
     }
-    if (assembler.pending !== undefined) {
-      return yield await this.#erased(target, assembler.pending, signal);
-    }
+    if (end >= start && before?.sequence !== end) return yield await this.#erased(target, before ?? NOTHING, signal);
     yield* selection.end();
   }
 
@@ -74,7 +80,7 @@ export class History {
     let sequence = last;
     for (let steps = 0; sequence > 0; steps++) {
       if (steps === NEAR) return await this.#forwards(target, version, 1, sequence, operation);
-      const located = await this.endingAt(sequence, operation);
+      const located = await this.endingAt(target.subject, sequence, operation);
       if (located === undefined || located.commit.version < version) return undefined;
       if (covers(located.commit, version)) return located;
       sequence = located.previous;
@@ -102,17 +108,17 @@ export class History {
     return undefined;
   }
 
-  /** The commit whose last message has this sequence; undefined if none has. */
-  async endingAt(sequence: number, operation: Operation): Promise<Linked | undefined> {
+  /** The actor's commit whose last message has this sequence; undefined if none has. */
+  async endingAt(subject: string, sequence: number, operation: Operation): Promise<Linked | undefined> {
     const last = await this.#get(sequence, operation);
-    if (last === undefined) return undefined;
+    if (last?.subject !== subject) return undefined;
     const { part, parts } = this.#decoder.part(last);
     if (part !== parts) return undefined;
     const assembler = new Assembler();
     let previous = 0;
     for (let begins = sequence - parts + 1, at = begins; at <= sequence; at++) {
       const message = at === sequence ? last : await this.#get(at, operation);
-      if (message === undefined) return undefined; // erased
+      if (message?.subject !== subject) return undefined; // erased
       if (at === begins) previous = this.#decoder.previous(message);
       const { commit } = assembler.add(this.#decoder.part(message));
       if (commit !== undefined) return { commit, begins, previous };
@@ -120,11 +126,11 @@ export class History {
     return undefined;
   }
 
-  /** The commit whose first message has this sequence; undefined if none has. */
-  async beginningAt(sequence: number, operation: Operation): Promise<Located | undefined> {
+  /** The actor's commit whose first message has this sequence; undefined if none has. */
+  async beginningAt(subject: string, sequence: number, operation: Operation): Promise<Located | undefined> {
     const first = await this.#get(sequence, operation);
-    const { part, parts } = first ? this.#decoder.part(first) : { part: 0, parts: 0 };
-    return part === 1 ? await this.endingAt(sequence + parts - 1, operation) : undefined;
+    const { part, parts } = first?.subject === subject ? partOf(first) : { part: 0, parts: 0 };
+    return part === 1 ? await this.endingAt(subject, sequence + parts - 1, operation) : undefined;
   }
 
   /** The messages of a subject from one sequence to another, both inclusive; what a lagging replica lacks, from the leader. */
@@ -163,25 +169,42 @@ export class History {
     }
   }
 
-  async #checkFrom({ actorId, subject }: Target, from: From, last: number, signal?: AbortSignal): Promise<void> {
-    const message = from.position <= last && from.position > 0
-      ? await this.#get(from.position, new Operation(this.#timeout, signal))
-      : undefined;
+  /**
+   * Whether nothing is missing between two commits. A stream that was restored by sourcing has other sequences than its
+   * back links say: there the versions tell.
+   */
+  #follows(message: RawMessage, part: Part, before: Part | undefined, start: number): boolean {
+    const previous = this.#decoder.previous(message);
+    if (before === undefined ? previous < start : previous === before.sequence) return true;
+    const first = part.events[0]?.version ?? part.version;
+    return before === undefined ? start > 1 || first === 1 : first <= before.version + 1;
+  }
+
+  async #checkFrom({ actorId, subject }: Target, from: From, signal?: AbortSignal): Promise<void> {
+    const message = await this.#get(from.position, new Operation(this.#timeout, signal));
     const part = message?.subject === subject ? this.#decoder.part(message) : undefined;
     if (part?.version !== from.version || part.part !== part.parts) throw notThisCommit(actorId, from);
   }
 
   async #get(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
+    if (sequence < 1) return undefined; // the server takes 0 for no request at all
     return await this.#api.reading(operation, async () => {
       return await this.#api.at(sequence, operation) ?? await this.#api.get({ seq: sequence }, operation);
     });
   }
 
   /** The tombstone of an actor whose history was erased under the reader. Otherwise a commit is broken. */
-  async #erased(target: Target, { sequence, part, parts }: Part, signal?: AbortSignal): Promise<Commit> {
+  async #erased(
+    target: Target,
+    { sequence, part, parts }: Pick<Part, "sequence" | "part" | "parts">,
+    signal?: AbortSignal,
+  ): Promise<Commit> {
     const last = await this.#heads.last(target, "leader", new Operation(this.#timeout, signal));
     if (last?.head.deleted) return tombstone(this.#decoder.part(last.message));
-    throw this.#decoder.error({ sequence, subject: target.subject }, `parts of ${part}/${parts} are missing`);
+    throw this.#decoder.error(
+      { sequence, subject: target.subject },
+      `messages before or behind ${part}/${parts} are missing`,
+    );
   }
 }
 
@@ -198,6 +221,8 @@ interface Linked extends Located {
   /** Sequence of the last message of the actor's commit before it. */
   readonly previous: number;
 }
+
+const NOTHING = { sequence: 0, part: 0, parts: 0 } as const;
 
 function covers({ events }: Commit, version: number): boolean {
   const [first] = events;

@@ -1,5 +1,5 @@
 import { checkActorId } from "../actor_id.ts";
-import { ClosedError } from "../errors.ts";
+import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
 import { CommitLog, commitOf } from "./commit_log.ts";
 import type {
@@ -32,7 +32,7 @@ export interface InMemoryOptions<E extends Event = Event> {
   readonly shards?: number;
   /** Of timestamps and `storedAt`. @default the machine's */
   readonly clock?: () => Date;
-  /** Told of every commit, once it is stored. */
+  /** Told of every commit, once it is stored. Must not throw or reject: nobody waits for it, and it stays unhandled. */
   readonly bus?: {
     /** Told of every event, where there is no `committed`. */
     publish(event: E): Promise<void>;
@@ -67,6 +67,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   readonly #bus: Pick<InMemoryOptions, "bus">;
   /** The last position that the bus was told of. */
   #told = 0;
+  #announcing = false;
   /** Live readers that wait for the next commit. */
   readonly #waiting = new Set<() => void>();
   #closed = false;
@@ -80,7 +81,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     const { clock, maxEventSize, namespace = "default", shards = DEFAULT_SHARDS } = options;
     this.namespace = checkNamespace(namespace);
     this.shards = checkShards(shards);
-    this.#writer = { shards, now: clock ? () => clock().getTime() : Date.now };
+    this.#writer = { shards, now: clock ? () => timeOf(clock()) : Date.now };
     this.#log = new CommitLog(whole("maxEventSize", maxEventSize, 1_048_576), this.#writer.now);
     this.#bus = options as InMemoryOptions;
   }
@@ -133,6 +134,10 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     options: ReadActorOptions = {},
   ): AsyncIterable<Commit<EventsFor<E, Id>>> {
     for (const commit of await this.#answer(options, () => this.#select(actorId, options))) {
+      if (!commit.deleted && this.#log.actor(actorId)?.deleted) { // while it was read
+        for (const tombstone of this.#select(actorId, {})) yield tombstone as never;
+        return;
+      }
       yield commit as never;
       this.#check(options);
     }
@@ -221,6 +226,8 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
 
   #announced<T>(result: T): T {
     const { bus } = this.#bus;
+    if (this.#announcing) return result; // an audience that appends: the loop below it goes on in order
+    this.#announcing = true;
     for (; this.#told < this.#log.position; this.#wake()) {
       const stored = this.#log.at(++this.#told);
       if (bus === undefined || stored === undefined) continue;
@@ -231,6 +238,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
         void Promise.reject(error); // no append fails by its audience; unhandled, so nobody swallows it either
       }
     }
+    this.#announcing = false;
     return result;
   }
 
@@ -241,9 +249,17 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   #nextCommit({ signal }: Abortable): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.add(resolve);
-    signal?.addEventListener("abort", () => resolve());
+    const wake = (): void => resolve();
+    signal?.addEventListener("abort", wake);
     return promise.finally(() => {
       this.#waiting.delete(resolve);
+      signal?.removeEventListener("abort", wake);
     });
   }
+}
+
+function timeOf(date: Date): number {
+  const time = date.getTime();
+  if (Number.isNaN(time)) throw new InvalidArgumentError({ argument: "clock" }, "The clock gave an invalid Date");
+  return time;
 }

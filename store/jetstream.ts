@@ -1,6 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { checkActorId } from "../actor_id.ts";
-import { ClosedError, InvalidArgumentError } from "../errors.ts";
+import { ClosedError, InvalidArgumentError, UnknownOutcomeError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
 import { Appender } from "./append.ts";
 import { eraseBefore } from "./erase.ts";
@@ -35,6 +35,9 @@ import { Subjects } from "./subjects.ts";
 import { VersionCache } from "./version_cache.ts";
 import { Decoder } from "./wire.ts";
 import { appendWrite, deleteWrite, saveWrite, transactWrites, type Write, type Writer } from "./write.ts";
+
+/** Milliseconds that a timer can count: beyond, it fires at once. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** Options of `JetStreamEventStore.open`. */
 export interface JetStreamOptions extends Abortable {
@@ -98,9 +101,9 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   ) {
     const subjects = new Subjects(namespace, shards);
     const decoder = new Decoder(subjects);
-    const heads = new Heads(api, decoder, new VersionCache(whole("cachedActors", options.cachedActors, 65_536)));
+    const { messageSize = 16_384, cachedActors = 65_536 } = options;
+    const heads = new Heads(api, decoder, new VersionCache(cachedActors));
     const history = new History(api, decoder, heads, timeout);
-    const messageSize = whole("messageSize", options.messageSize, 16_384);
     this.namespace = namespace;
     this.shards = shards;
     this.stream = subjects.stream;
@@ -129,6 +132,10 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     const { domain, apiPrefix, shards, replicas, create = true, signal } = options;
     const namespace = checkNamespace(options.namespace);
     const timeout = whole("timeout", options.timeout, 10_000);
+    if (timeout === 0 || timeout > MAX_TIMEOUT) {
+      throw new InvalidArgumentError({ argument: "timeout" }, `timeout is from 1 to ${MAX_TIMEOUT} ms, not ${timeout}`);
+    }
+    for (const argument of ["messageSize", "cachedActors"] as const) whole(argument, options[argument], 0);
     if (domain !== undefined && apiPrefix !== undefined) {
       throw new InvalidArgumentError(
         { argument: "apiPrefix" },
@@ -151,7 +158,8 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   }
 
   async saveEvent(event: E, options: SaveOptions = {}): Promise<AppendResult<E>> {
-    return await this.#write(saveWrite(this.#writer, event, options), options) as AppendResult<E>;
+    const operation = this.#operation(options);
+    return await this.#write(saveWrite(this.#writer, event, options), operation) as AppendResult<E>;
   }
 
   async append<const Id extends string>(
@@ -159,17 +167,18 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     events: readonly NewEvent<EventsFor<E, Id>>[],
     options: AppendOptions = {},
   ): Promise<AppendResult<EventsFor<E, Id>>> {
+    const operation = this.#operation(options);
     const write = appendWrite(this.#writer, actorId, events as readonly NewEvent[], options);
-    return await this.#write(write, options) as never;
+    return await this.#write(write, operation) as never;
   }
 
   async transact<const Ids extends readonly string[]>(
     commits: { readonly [I in keyof Ids]: CommitRequest<E, Ids[I]> },
     options: TransactOptions = {},
   ): Promise<{ readonly [I in keyof Ids]: AppendResult<EventsFor<E, Ids[I]>> }> {
+    const operation = this.#operation(options);
     const requests = commits as readonly CommitRequest<Event, string>[];
-    const writes = transactWrites(this.#writer, requests, options);
-    return await this.#appender.write(writes, this.#operation(options)) as never;
+    return await this.#appender.write(transactWrites(this.#writer, requests, options), operation) as never;
   }
 
   async getEvents<const Id extends string>(
@@ -197,10 +206,11 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
 
   async getLatestVersion(actorId: string, options: VersionOptions = {}): Promise<number> {
     const { consistency = "session" } = options;
+    this.#check(options);
     if (consistency === "cached") {
-      // Before any check or encoding: those cost more than the look-up.
+      // Before the id is checked and encoded: that costs more than the look-up.
       const known = this.#heads.known(actorId);
-      if (known !== undefined && !this.#closing.signal.aborted) return known.version;
+      if (known !== undefined) return known.version;
     }
     checkConsistency(consistency, ["session", "leader", "cached"]);
     const operation = this.#operation(options);
@@ -220,11 +230,16 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   }
 
   async deleteActor(actorId: string, options: DeleteOptions = {}): Promise<Commit<never>> {
-    const write = deleteWrite(this.#writer, actorId, options);
-    const buried = await this.#appender.bury(write, this.#operation(options));
+    const operation = this.#operation(options);
+    const buried = await this.#appender.bury(deleteWrite(this.#writer, actorId, options), operation);
     if (buried === undefined) return { actorId, version: 0, position: 0, events: [] };
     const { version, sequence: position } = buried;
-    await eraseBefore(this.#parts.api, this.#target(actorId).subject, position, this.#timeout, options.signal);
+    try {
+      await this.#erase(this.#target(actorId), position, options);
+    } catch (cause) {
+      // Deleted it is; what is left of the history nobody reads, and the next call erases it.
+      throw new UnknownOutcomeError({ actorIds: [actorId], eventIds: [] }, { cause });
+    }
     return { actorId, version, position, events: [], deleted: true };
   }
 
@@ -255,13 +270,19 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     return { actorId, subject: this.#subjects.ofActor(token, shardOfToken(token, this.shards)) };
   }
 
+  async #erase({ subject }: Target, position: number, { signal }: Abortable): Promise<void> {
+    const { api } = this.#parts;
+    const tombstone = await this.#history.endingAt(subject, position, new Operation(this.#timeout, signal));
+    await eraseBefore(api, subject, tombstone?.begins ?? position, this.#timeout, signal);
+  }
+
   #read(actorId: string, options: ReadActorOptions): AsyncIterable<Commit> {
     this.#check(options);
     return this.#history.read(this.#target(actorId), options);
   }
 
-  async #write(write: Write, options: Abortable): Promise<AppendResult> {
-    const [result] = await this.#appender.write([write], this.#operation(options));
+  async #write(write: Write, operation: Operation): Promise<AppendResult> {
+    const [result] = await this.#appender.write([write], operation);
     return result as AppendResult;
   }
 }

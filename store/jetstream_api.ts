@@ -3,9 +3,11 @@ import {
   createInbox,
   headers,
   type Msg,
+  type MsgCallback,
   type MsgHdrs,
   type NatsConnection,
   type RequestOptions,
+  type Subscription,
 } from "@nats-io/nats-core";
 import { BatchTooLargeError, EventTooLargeError } from "../errors.ts";
 import { answerOf, errorOf, Failed, failureOf, isPassing } from "./answer.ts";
@@ -174,32 +176,34 @@ export class JetStreamApi {
     const { promise, resolve, reject } = Promise.withResolvers<Batch>();
     const messages: DirectMessage[] = [];
     const subject = this.subject("DIRECT.GET");
-    const fail = (error: unknown): void => reject(new Failed(failureOf(error, subject), error));
-    const silence = (): void => fail(new Error(`no answer within ${TRY} ms`));
-    let timer = setTimeout(silence, TRY);
-    const subscription = this.nc.subscribe(createInbox(inboxPrefixOf(this.nc)), {
-      callback: (error, message) => {
-        clearTimeout(timer);
-        if (error) return fail(error);
-        const { code = 0, description = "" } = message.headers ?? {};
-        if (code === 0) {
-          timer = setTimeout(silence, TRY);
-          messages.push(new DirectMessage(message));
-        } else if (code === 204 || code === 404) {
-          resolve({ messages, pending: Number(message.headers?.get("Nats-Num-Pending") ?? 0) });
-        } else if (code === 503) reject(new Failed({ kind: "absent", description: `${subject}: no responders` }));
-        else reject(new Failed(answerOf({ err_code: code, description })));
-      },
-    });
+    const silence = (): void => reject(new Error(`no answer within ${TRY} ms`));
+    let subscription: Subscription | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    promise.catch(() => {}); // it may fail before anybody waits for it, or after
+    const callback: MsgCallback<Msg> = (error, message) => {
+      clearTimeout(timer);
+      if (error) return reject(error);
+      const { code = 0, description = "" } = message.headers ?? {};
+      if (code === 0) {
+        timer = setTimeout(silence, TRY);
+        messages.push(new DirectMessage(message));
+      } else if (code === 204 || code === 404) {
+        resolve({ messages, pending: Number(message.headers?.get("Nats-Num-Pending") ?? 0) });
+      } else if (code === 503) reject(new Failed({ kind: "absent", description: `${subject}: no responders` }));
+      else reject(new Failed(answerOf({ err_code: code, description })));
+    };
     try {
-      this.nc.publish(subject, JSON.stringify(request), { reply: subscription.getSubject() });
+      const reply = createInbox(inboxPrefixOf(this.nc));
+      subscription = this.nc.subscribe(reply, { callback });
+      this.nc.publish(subject, JSON.stringify(request), { reply });
+      timer = setTimeout(silence, TRY);
       return await operation.until(promise);
     } catch (error) {
       operation.signal?.throwIfAborted();
       throw error instanceof Failed ? error : new Failed(failureOf(error, subject), error);
     } finally {
       clearTimeout(timer);
-      subscription.unsubscribe();
+      subscription?.unsubscribe();
     }
   }
 

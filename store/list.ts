@@ -19,14 +19,30 @@ export async function* listActors(
 ): AsyncGenerator<ListedActor, void, undefined> {
   for (let shard = 0; shard < parts.shards; shard++) {
     for await (const subjects of subjectsOf(parts, shard, actorType, signal)) {
-      for (let start = 0; start < subjects.length; start += LOT) {
-        for (const actor of await livingOf(parts, subjects.slice(start, start + LOT), signal)) {
+      for (const lot of lots(subjects, (parts.api.nc.info?.max_payload ?? Infinity) / 2)) {
+        for (const actor of await livingOf(parts, lot, signal)) {
           if (actorType === undefined || actorTypeOf(actor.actorId) === actorType) yield actor;
           signal.throwIfAborted();
         }
       }
     }
   }
+}
+
+/** As many as one request may hold. */
+function* lots(subjects: readonly string[], bytes: number): Generator<string[]> {
+  let lot: string[] = [];
+  let size = 0;
+  for (const subject of subjects) {
+    if (lot.length === LOT || lot.length > 0 && size + subject.length > bytes) {
+      yield lot;
+      lot = [];
+      size = 0;
+    }
+    lot.push(subject);
+    size += subject.length + 3; // quotes and a comma
+  }
+  if (lot.length > 0) yield lot;
 }
 
 async function* subjectsOf(

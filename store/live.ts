@@ -108,7 +108,7 @@ export async function* readStream(
 async function commitStart({ api, timeout }: ReaderParts, sequence: number, signal: AbortSignal): Promise<number> {
   const operation = new Operation(timeout, signal);
   const message = await api.reading(operation, () => api.get({ seq: sequence }, operation));
-  return message === undefined ? sequence : sequence - partOf(message).part + 1;
+  return message === undefined ? sequence : sequence - (partOf(message).part || 1) + 1;
 }
 
 /** Parts may be missing only where an actor's history was erased. */

@@ -30,8 +30,8 @@ export function checkRange(options: ReadActorOptions): Range {
   }
   const { from } = options;
   if (from === undefined) return range;
-  whole("from.position", from.position, 0);
-  whole("from.version", from.version, 0);
+  whole("from", from.position, NaN);
+  whole("from", from.version, NaN);
   return {
     ...range,
     fromVersion: Math.max(range.fromVersion, from.version + 1),
@@ -49,8 +49,8 @@ export function notThisCommit(actorId: string, from: NonNullable<ReadActorOption
 
 /** @throws {InvalidArgumentError} unless it is a whole number from 0 */
 export function whole(argument: string, value: number | undefined, absent: number): number {
-  if (value === undefined) return absent;
-  if (Number.isSafeInteger(value) && value >= 0) return value;
+  if (value === undefined && !Number.isNaN(absent)) return absent;
+  if (value !== undefined && Number.isSafeInteger(value) && value >= 0) return value;
   throw new InvalidArgumentError({ argument }, `${argument} is an integer from 0, not ${String(value)}`);
 }
 

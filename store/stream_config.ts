@@ -1,6 +1,12 @@
 /** The stream of a namespace: made if it is not there, compared if it is, never changed. */
 import type { NatsConnection } from "@nats-io/nats-core";
-import { type Difference, InvalidArgumentError, StreamConfigError, UnsupportedServerError } from "../errors.ts";
+import {
+  ClosedError,
+  type Difference,
+  InvalidArgumentError,
+  StreamConfigError,
+  UnsupportedServerError,
+} from "../errors.ts";
 import { Failed, streamGone } from "./answer.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
 import type { Operation } from "./operation.ts";
@@ -34,7 +40,8 @@ export interface StreamOptions {
 
 /** @throws {UnsupportedServerError} if the server of the connection is too old */
 export function checkServer(nc: NatsConnection): void {
-  const version = nc.info?.version ?? "0.0.0";
+  if (nc.info === undefined) throw new ClosedError({ what: "The connection to NATS" });
+  const { version } = nc.info;
   const [major = 0, minor = 0] = version.split(".").map((number) => Number.parseInt(number, 10));
   const [oldestMajor, oldestMinor] = OLDEST_SERVER;
   if (major > oldestMajor || major === oldestMajor && minor >= oldestMinor) return;
@@ -60,7 +67,8 @@ export async function openStream(
   if (found === undefined && !create) throw streamGone(api.stream);
   const info = found ?? await createStream(api, { ...configOf(namespace, wanted), num_replicas: replicas }, operation);
   const actual = Number(info.config.metadata?.["aether.shards"]);
-  const differences = compare(configOf(namespace, shards ?? actual), info.config);
+  const valid = Number.isSafeInteger(actual) && actual >= 1;
+  const differences = compare(configOf(namespace, shards ?? (valid ? actual : DEFAULT_SHARDS)), info.config);
   if (differences.length > 0) throw differs(api.stream, differences);
   return checkShards(actual);
 }
@@ -119,8 +127,8 @@ export function compare(wanted: Record<string, unknown>, actual: StreamInfo["con
         }
         break;
       case "republish": {
-        const { src, dest } = (found ?? {}) as { src?: string; dest?: string };
-        check(setting, expected, found && { src, dest });
+        const { src, dest, headers_only } = (found ?? {}) as Readonly<Record<string, unknown>>;
+        check(setting, expected, found && { src, dest, ...(headers_only ? { headers_only } : {}) });
         break;
       }
       default:

@@ -168,7 +168,7 @@ export class Decoder {
     const head = this.head(message);
     const address = this.#subjects.parse(message.subject) ?? this.#fail(message, "the subject is no actor's");
     const { part, parts } = partOf(message);
-    if (part < 1 || part > parts) this.#fail(message, `${HEADER.part} is ${message.header(HEADER.part)}`);
+    if (!(part >= 1) || part > parts) this.#fail(message, `${HEADER.part} is ${message.header(HEADER.part)}`);
     const events = this.#events(message, address.actorId);
     const last = events.at(-1);
     if (last && last.version !== head.version) this.#fail(message, `the last event is not of version ${head.version}`);
@@ -233,7 +233,9 @@ export class Decoder {
 
 /** Which part of its commit a message is. */
 export function partOf(message: RawMessage): { readonly part: number; readonly parts: number } {
-  const [, part = 1, parts = 1] = (/^(\d+)\/(\d+)$/.exec(message.header(HEADER.part)) ?? []).map(Number);
+  const text = message.header(HEADER.part);
+  if (text === "") return { part: 1, parts: 1 };
+  const [, part = NaN, parts = NaN] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number);
   return { part, parts };
 }
 
@@ -259,10 +261,12 @@ export class Assembler {
     const before = this.#parts.at(-1);
     const follows = before !== undefined && part.part === before.part + 1 && part.parts === before.parts &&
       part.sequence === before.sequence + 1 && part.actorId === before.actorId;
-    const incomplete = follows ? undefined : before ?? (part.part > 1 ? part : undefined);
+    // The end of a tombstone is one, whatever was erased before it.
+    const buried = part.deleted && part.part === part.parts;
+    const incomplete = follows ? undefined : before ?? (part.part > 1 && !buried ? part : undefined);
     if (!follows) this.#parts = [];
     if (follows || part.part === 1) this.#parts.push(part);
-    const complete = this.#parts.length === part.parts;
+    const complete = buried || this.#parts.length === part.parts;
     if (!complete) return incomplete ? { incomplete } : {};
     const commit = commitOf(part, this.#parts);
     this.#parts = [];

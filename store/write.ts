@@ -1,7 +1,7 @@
 /** A write, checked and copied at the time of the call: what both stores take from there on. */
 import { checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, InvalidTransactionError } from "../errors.ts";
-import { type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
+import { copyEvent, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
 import {
   checkEventType,
   checkId,
@@ -69,13 +69,14 @@ export function appendWrite(
   for (let index = 0; index < events.length; index++) {
     const event = events[index] as NewEvent;
     if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
-    const own = copyMetadata(event.metadata);
-    named &&= event.id !== undefined;
+    const { id, eventType, data, timestamp, metadata } = event; // once: a getter may change its mind
+    const own = copyMetadata(metadata);
+    named &&= id !== undefined;
     drafts.push({
-      id: event.id === undefined ? crypto.randomUUID() : checkId(event.id),
-      eventType: checkEventType(event.eventType),
-      data: copyData(event.data),
-      timestamp: event.timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(event.timestamp),
+      id: id === undefined ? crypto.randomUUID() : checkId(id),
+      eventType: checkEventType(eventType),
+      data: copyData(data),
+      timestamp: timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(timestamp),
       metadata: shared && own ? { ...shared, ...own } : own ?? shared,
     });
   }
@@ -94,23 +95,16 @@ export function appendWrite(
 
 /** @throws as `saveEvent` says */
 export function saveWrite(writer: Writer, event: Event, options: SaveOptions = {}): Write {
-  if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
-  const token = checkActorId(event.actorId);
+  const { id, eventType, actorId, version, data, timestamp, metadata } = copyEvent(event);
+  const token = checkActorId(actorId);
   const shard = shardOfToken(token, writer.shards);
-  const version = checkVersion(event.version);
   return {
-    actorId: event.actorId,
+    actorId,
     token,
     shard,
     expectation: { expected: version - 1, gap: true },
     fence: fenceOf(shard, options.fence),
-    drafts: [{
-      id: checkId(event.id),
-      eventType: checkEventType(event.eventType),
-      data: copyData(event.data),
-      timestamp: checkTimestamp(event.timestamp),
-      metadata: copyMetadata(event.metadata),
-    }],
+    drafts: [{ id, eventType, data, timestamp, metadata }],
     version,
     named: true,
   };
@@ -123,22 +117,27 @@ export function transactWrites(
   options: TransactOptions = {},
 ): Write[] {
   if (!Array.isArray(commits)) throw new InvalidArgumentError({ argument: "commits" }, "commits is an array");
-  const actorIds = commits.map(({ actorId }) => actorId);
+  // Read once: a getter may change its mind.
+  const requests = commits.map((commit: CommitRequest<Event, string>, index) => {
+    if (typeof commit === "object" && commit !== null && Array.isArray(commit.events)) return { ...commit };
+    throw new InvalidArgumentError({ argument: `commits[${index}]` }, "A commit has an actorId and an array of events");
+  });
+  const actorIds = requests.map(({ actorId }) => actorId);
   const twice = actorIds.filter((actorId, index) => actorIds.indexOf(actorId) !== index);
   if (twice.length > 0) {
     throw new InvalidTransactionError({ actorIds: twice }, `An actor twice in one transaction: ${twice.join(", ")}`);
   }
-  const empty = commits.filter(({ events, expectedVersion = "any" }) =>
+  const empty = requests.filter(({ events, expectedVersion = "any" }) =>
     events.length === 0 && expectedVersion === "any"
   );
   if (empty.length > 0) {
     const ids = empty.map(({ actorId }) => actorId);
     throw new InvalidTransactionError({ actorIds: ids }, `No events and no expectation: ${ids.join(", ")}`);
   }
-  if (!commits.some(({ events }) => events.length > 0)) {
+  if (!requests.some(({ events }) => events.length > 0)) {
     throw new InvalidTransactionError({ actorIds }, "No commit of the transaction has events");
   }
-  return commits.map(({ actorId, events, expectedVersion }) => {
+  return requests.map(({ actorId, events, expectedVersion }) => {
     // A check is not a write: it needs no fence.
     const fence = events.length > 0 ? options.fence : undefined;
     const { metadata } = options;

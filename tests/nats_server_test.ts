@@ -3,7 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -87,6 +87,12 @@ describe("NatsServer", () => {
           users: [{ user: "b", password, permissions: { publish: { allow: ["b"] }, subscribe: { deny: ["secret"] } } }],
           jetstream: false,
         },
+        C: {
+          users: [
+            { user: "c", password, permissions: { publish: { deny: [">"] }, allowResponses: true } },
+            { user: "d", password },
+          ],
+        },
       },
     });
     await assert.rejects(connect({ servers: server.url }), /Authorization Violation/);
@@ -107,6 +113,13 @@ describe("NatsServer", () => {
     await assert.rejects(b.connection.request("not-b"), /Permissions Violation/);
     const secret = b.connection.subscribe("secret");
     await assert.rejects(secret[Symbol.asyncIterator]().next(), /Permissions Violation/);
+
+    await using c = await clientOf(server.url, { user: "c", pass: password });
+    await using d = await clientOf(server.url, { user: "d", pass: password });
+    c.connection.subscribe("ask", { callback: (_, message) => void message.respond("answer") });
+    await c.connection.flush();
+    assert.equal((await d.connection.request("ask")).string(), "answer");
+    await assert.rejects(c.connection.request("not-asked"), /Permissions Violation/);
 
     await api(a, "STREAM.CREATE.X", { name: "X", subjects: ["x"] });
     await assert.rejects(api(a, "STREAM.CREATE.Y", { name: "Y", subjects: ["y"] }), /maximum number of streams/);
@@ -241,7 +254,14 @@ describe("NatsCluster", () => {
     const cluster = await NatsCluster.start({ size: 2 });
     await cluster.stop();
     cluster.servers.forEach(assertGone);
-    await assert.rejects(NatsCluster.start({ config: "no_such_setting: 1" }), /unknown field/);
+    await using folder = await temporaryFolder();
+    const [binary, seen] = [join(folder.path, "nats-server"), join(folder.path, "seen")];
+    const script =
+      `#!/bin/sh\necho "$2" >> ${seen}\ngrep -q '"n2"' "$2" && exit 3\nexec ${await findNatsServer()} "$@"\n`;
+    await writeFile(binary, script, { mode: 0o755 });
+    await assert.rejects(NatsCluster.start({ binary }), /did not start: exit code 3/);
+    const configs = (await readFile(seen, "utf8")).trim().split("\n");
+    assert.deepEqual(configs.map((config) => existsSync(config)), [false, false, false]);
     const reason = new Error("changed my mind");
     const later = new AbortController();
     const start = NatsCluster.start({ signal: later.signal });
@@ -373,6 +393,11 @@ async function messagesOf(client: Client, stream: string): Promise<number> {
 // deno-lint-ignore no-explicit-any -- the same
 async function monitor(server: NatsServer | undefined, what: string, query = ""): Promise<any> {
   return await (await fetch(`${server?.monitorUrl}/${what}?${query}`)).json();
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "aether-test-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
 async function neighboursOf(server: NatsServer): Promise<Set<string>> {

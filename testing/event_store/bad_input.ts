@@ -40,6 +40,7 @@ const BAD_DATA: Readonly<Record<string, readonly [data: unknown, path: string]>>
   "a boxed string": [{ name: Object("x") }, "data.name"],
   "a subclass of Array": [{ items: new (class extends Array {})() }, "data.items"],
   toJSON: [{ value: { toJSON: () => 1 } }, "data.value.toJSON"],
+  "a hidden toJSON": [{ value: Object.defineProperty({}, "toJSON", { value: () => 1 }) }, "data.value.toJSON"],
   "a cycle": [{ list: cycle() }, "data.list[0].list"],
   "an odd key": [{ "a b": { "1": undefined, "x-y": NaN } }, 'data["a b"]["x-y"]'],
 };
@@ -51,6 +52,7 @@ const BAD_FIELDS: readonly (readonly [fields: Record<string, unknown>, path: str
   [{ id: "x".repeat(129) }, "id"],
   [{ eventType: "" }, "eventType"],
   [{ eventType: undefined }, "eventType"],
+  [{ timestamp: "" }, "timestamp"],
   [{ timestamp: "yesterday" }, "timestamp"],
   [{ timestamp: "2026-01-31T12:00:00Z" }, "timestamp"],
   [{ timestamp: "2026-02-31T12:00:00.000Z" }, "timestamp"],
@@ -184,7 +186,24 @@ export const badInput: Promises = {
     await refuse(store.getEvents("order-1", 0, { consistency }), "consistency");
     await refuse(store.getLatestVersion("order-1", { consistency }), "consistency");
     await refuse(store.getEvents("order-1", 0, { consistency: "cached" as "session" }), "consistency");
+    await refuse(all(store.readAll({ shards: 3 as unknown as number[] })), "shards");
+    await refuse(all(store.readAll({ eventTypes: "Added" as unknown as string[] })), "eventTypes");
+    await refuse(all(store.readActor("order-1", { from: {} as { position: number; version: number } })), "from");
+    await refuse(store.transact([null as never]), "commits[0]");
     assert.equal(await store.position(), 0);
+  },
+
+  async "a getter is read once"({ store }) {
+    let reads = 0;
+    const event = {
+      ...eventOf("order-1", 1),
+      get actorId() {
+        return `order-${++reads}`;
+      },
+    }; // deno-fmt-ignore
+    await store.saveEvent(event);
+    assert.equal((await store.getEvents("order-1")).length, 1);
+    assert.equal((await all(store.readAll())).length, 1);
   },
 };
 

@@ -88,6 +88,22 @@ export const deletion: Promises = {
     assert.deepEqual(seen, ["order-1@2 [1,2]", "order-1@2 deleted"]);
   },
 
+  async "a reader that a deletion overtakes ends with the tombstone, never with a part of the history"(
+    { store, another },
+  ) {
+    const other = await another();
+    for (const _ of upTo(300)) await store.append("order-1", several(1));
+    const seen: string[] = [];
+    for await (const commit of store.readActor("order-1")) {
+      seen.push(...outline([commit]));
+      if (seen.length === 10) await other.deleteActor("order-1");
+    }
+    assert.equal(seen.at(-1), "order-1@300 deleted");
+    const before = seen.slice(0, -1);
+    assert.deepEqual(before, upTo(before.length).map((version) => `order-1@${version} [${version}]`));
+    assert.deepEqual(await store.getEvents("order-1"), []);
+  },
+
   async "large commits are deleted whole"({ store }) {
     await store.append("order-1", upTo(20).map(() => added("x".repeat(4_000))));
     await store.append("order-2", several(1));

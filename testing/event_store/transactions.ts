@@ -103,6 +103,27 @@ export const transactions: Promises = {
     await rejects(store.transact(other), "VERSION_CONFLICT", { actorId: "account-1", actualVersion: 3 });
   },
 
+  async "what lies beside a commit by chance makes no repetition"({ store }) {
+    await store.append("b-1", [added(1, { id: "x" })], { expectedVersion: 0 });
+    await store.append("c-1", several(1));
+    const same = { actorId: "b-1", events: [added(1, { id: "x" })], expectedVersion: 0 };
+    const conflict = { actorId: "b-1", expectedVersion: 0, actualVersion: 1 };
+    const other = { actorId: "a-1", events: [added(1, { id: "y" })] };
+    await rejects(store.transact([other, same]), "VERSION_CONFLICT", conflict);
+    await rejects(store.transact([same, other]), "VERSION_CONFLICT", conflict);
+  },
+
+  async "a repeated check tells what is found now"({ store, another }) {
+    const commits = [
+      { actorId: "b-1", events: [], expectedVersion: 0 },
+      { actorId: "a-1", events: [added(1, { id: "x" })], expectedVersion: 0 },
+    ];
+    await store.transact(commits);
+    const { position } = await (await another()).append("b-1", several(2));
+    const [check] = await store.transact(commits);
+    assert.deepEqual(check, { actorId: "b-1", version: 2, position, events: [], duplicate: true });
+  },
+
   async "concurrent transfers conserve the money"({ store, another }) {
     const accounts = upTo(5).map((number) => `account-${number}`);
     const stores = [store, await another()];

@@ -77,7 +77,7 @@ describe("JetStreamEventStore", () => {
       for (const namespace of ["", "a.b", "ü", "x".repeat(65), undefined]) {
         await rejects(open({ namespace: namespace as string }), "INVALID_NAMESPACE");
       }
-      const bad = { shards: 0, replicas: -1, timeout: 1.5, messageSize: -1, cachedActors: NaN };
+      const bad = { shards: 0, replicas: -1, timeout: 2 ** 31, messageSize: -1, cachedActors: NaN };
       for (const [argument, value] of Object.entries(bad)) {
         await rejects(open({ [argument]: value }), "INVALID_ARGUMENT", { argument });
       }
@@ -223,6 +223,33 @@ describe("JetStreamEventStore", () => {
       assert.deepEqual(outline(await all(store.readAll({ shards: [shard] }))).length, 2);
       assert.deepEqual((await all(store.listActors())).map(({ actorId }) => actorId), ["order-1"]);
     });
+
+    it("a deletion behind a checked fence, which readAll shows, and a repetition whatever its fence", async () => {
+      const store = await open({ namespace: "fenced-deletion" });
+      const shard = shardOf("order-1", store.shards);
+      const take = async (): Promise<AppendOptions> => {
+        const { seq: epoch } = await server.publish(`aether.fenced-deletion.fence.${shard}`, "");
+        return { fence: { shard, epoch, checked: true } };
+      };
+      const first = await take();
+      const own = [added(1, { id: "a" })];
+      await store.append("order-1", own, { ...first, expectedVersion: 0 });
+      const second = await take();
+      const fresh = await open({ namespace: "fenced-deletion" });
+      assert.equal((await fresh.append("order-1", own, { ...first, expectedVersion: 0 })).duplicate, true);
+      for (const at of [store, fresh]) await at.deleteActor("order-1", second);
+      assert.deepEqual(outline(await all(fresh.readAll())), ["order-1@1 deleted"]);
+      assert.deepEqual(outline(await all(fresh.readActor("order-1"))), ["order-1@1 deleted"]);
+    });
+
+    it("appends of small events whole where the server takes only small messages, and lists their actors", async () => {
+      await using own = await raw({ maxPayload: 8_192 });
+      await using store = await JetStreamEventStore.open(own.nc, { namespace: "small", shards: 1 });
+      assert.equal((await store.append("order-1", upTo(20).map(() => added("x".repeat(1_000))))).version, 20);
+      await rejects(store.append("order-1", [added("x".repeat(8_192))]), "EVENT_TOO_LARGE", { limit: 8_192 });
+      for (const number of upTo(120)) await store.append(`${"long".repeat(25)}-${number}`, several(1));
+      assert.equal((await all(store.listActors())).length, 121);
+    });
   });
 
   describe("says", () => {
@@ -270,6 +297,48 @@ describe("JetStreamEventStore", () => {
       const again = await store.append("order-1", [added(2, { id: "b" })], { expectedVersion: 1 });
       assert.deepEqual([again.version, again.duplicate], [2, true]);
       assert.deepEqual(versions(await store.getEvents("order-1")), [1, 2]);
+    });
+
+    it("EVENT_DECODE of a history in which a message is missing", async () => {
+      const store = await open({ namespace: "hole" });
+      for (const _ of upTo(5)) await store.append("order-1", several(1));
+      await server.api("STREAM.MSG.DELETE.AETHER_hole", { seq: 3 });
+      await rejects(store.getEvents("order-1"), "EVENT_DECODE", { stream: "AETHER_hole", position: 4 });
+      assert.deepEqual(versions(await store.getEvents("order-1", 0, { afterPosition: 3 })), [4, 5]);
+    });
+
+    it("UNKNOWN_OUTCOME of a deletion that got no further than its tombstone", async () => {
+      const permissions = { publish: { deny: ["$JS.API.STREAM.MSG.DELETE.>"] } };
+      await using own = await raw({ accounts: { A: { users: [{ user: "a", password: "p", permissions }] } } }, {
+        user: "a",
+        pass: "p",
+      });
+      await using store = await JetStreamEventStore.open(own.nc, { namespace: "kept" });
+      await store.append("order-1", several(2));
+      const error = await rejects(store.deleteActor("order-1"), "UNKNOWN_OUTCOME", { actorIds: ["order-1"] });
+      assert.ok(isAetherError((error as unknown as Error).cause, "PERMISSION"));
+      await rejects(store.append("order-1", several(1)), "ACTOR_DELETED");
+      assert.deepEqual(await store.getEvents("order-1"), []);
+    });
+
+    it("CLOSED once the connection is, to readers that are under way too", async () => {
+      await using own = await raw();
+      await using store = await JetStreamEventStore.open(own.nc, { namespace: "gone" });
+      for (const _ of upTo(200)) await store.append("order-1", several(1));
+      const caughtUp = Promise.withResolvers<void>();
+      const live = (async () => {
+        for await (const _ of store.readAll({ live: true, onCaughtUp: () => caughtUp.resolve() }));
+      })();
+      const ended = rejects(live, "CLOSED");
+      await caughtUp.promise;
+      const reading = (async () => {
+        for await (const { version } of store.readActor("order-1")) if (version === 10) await own.nc.close();
+      })();
+      await rejects(reading, "CLOSED");
+      await ended;
+      await rejects(store.append("order-1", several(1)), "CLOSED");
+      await rejects(store.getEvents("order-1"), "CLOSED");
+      await rejects(JetStreamEventStore.open(own.nc, { namespace: "gone" }), "CLOSED");
     });
 
     it("EVENT_DECODE of a message that is no commit, with stream, position and subject", async () => {
