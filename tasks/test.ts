@@ -110,7 +110,7 @@ async function testOn(runtime: Runtime, files: readonly string[], natsServer: st
     const code = await run(runtime, ARGUMENTS[runtime](files, report), {
       environment: { NATS_SERVER: natsServer },
       seconds: SUITE_SECONDS,
-      ...(runtime === "deno" && !process.stdout.isTTY && { line: joinDots() }),
+      line: runtime === "deno" ? joinDots() : undefined,
     });
     const seconds = (performance.now() - began) / 1000;
     const counts = countTests(await readFile(report, "utf8").catch(() => ""));
@@ -128,7 +128,7 @@ async function testOn(runtime: Runtime, files: readonly string[], natsServer: st
   }
 }
 
-/** Without a terminal Deno gives each dot a line of its own. */
+/** Deno gives each dot a line of its own where it sees no terminal of known width. */
 function joinDots(): (line: string) => void {
   let dots = false;
   return (line) => {

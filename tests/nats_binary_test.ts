@@ -37,7 +37,7 @@ describe("the search for a nats-server", () => {
     await machine.program("path/nats-server", "2.11.9");
     await machine.program("cache/aether/nats-server/2.9.0/nats-server", "2.9.0");
     await machine.program("cache/aether/nats-server/new-x/nats-server", "2.15.0");
-    const good = await machine.program("cache/aether/nats-server/2.12.1/nats-server", "2.12.1");
+    const good = await machine.program("cache/aether/nats-server/2.12.9/nats-server", "2.12.9");
     await machine.program("cache/aether/nats-server/2.12.10/nats-server", "nothing");
     assert.equal(await searchNatsServer(machine.environment, []), good);
     const newest = await machine.program("cache/aether/nats-server/2.12.10/nats-server", "2.12.10");
@@ -184,7 +184,9 @@ describe("a download", () => {
     );
   });
 
-  it("comes over the network, for two at once on an empty cache", { timeout: 300_000 }, async () => {
+  // Nothing is fetched by a run of the suite that has everything: this one is for .ci/run.
+  const skip = process.env.AETHER_TEST_DOWNLOAD ? false : "AETHER_TEST_DOWNLOAD is not set";
+  it("comes over the network, for two at once on an empty cache", { timeout: 300_000, skip }, async () => {
     await using machine = await Machine.make();
     const known = new Set((await programs("nats-server", process.env)).map(dirname));
     const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => !known.has(folder)).join(delimiter);
