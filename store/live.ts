@@ -69,7 +69,7 @@ export async function* readStream(
       const delivered = reached >= target && !caughtUp ? undefined : consumer.take();
       if (delivered !== undefined) {
         const commit = await take(delivered.message);
-        if (commit !== undefined && commit.position > after) yield commit;
+        if (commit !== undefined) yield commit;
         signal.throwIfAborted();
         reached = Math.max(reached, delivered.sequence);
         if (++messages % PROGRESS === 0) tell(reached);

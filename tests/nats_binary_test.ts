@@ -206,7 +206,9 @@ function download(version: string, { fails }: { readonly fails?: string } = {}):
     async fetch(folder) {
       if (fails) throw new Error(fails);
       const path = join(folder, "fetched-server");
-      await writeFile(path, `#!/bin/sh\necho nats-server: v${version}\n`, { mode: 0o755 });
+      // By another process: a file that this one has just written may be open in a program that it starts meanwhile.
+      const script = `printf '#!/bin/sh\\necho nats-server: v%s\\n' ${version} > '${path}'`;
+      await run("/bin/sh", ["-c", script], { seconds: 10 });
       return path;
     },
   };

@@ -256,7 +256,7 @@ describe("JetStreamEventStore", () => {
     it("UNKNOWN_OUTCOME of a write that was aborted after it was sent, with the reason as cause", async () => {
       await using own = await raw();
       await using store = await JetStreamEventStore.open(own.nc, { namespace: "aborted" });
-      await paused(own, store);
+      await own.server.pause();
       const reason = new Error("enough");
       const stop = new AbortController();
       const before = own.nc.stats().outMsgs;
@@ -265,7 +265,7 @@ describe("JetStreamEventStore", () => {
       await until(() => own.nc.stats().outMsgs > before);
       stop.abort(reason);
       assert.equal((await outcome as unknown as Error).cause, reason);
-      own.server.resume();
+      await own.server.resume();
       const again = await store.append("order-1", [added(1, { id: "a" })], { expectedVersion: 0 });
       assert.deepEqual([again.version, again.duplicate], [1, true]);
     });
@@ -284,7 +284,7 @@ describe("JetStreamEventStore", () => {
       await using own = await raw();
       await using store = await JetStreamEventStore.open(own.nc, { namespace: "silent", timeout: 400 });
       await store.append("order-1", several(1));
-      await paused(own, store);
+      await own.server.pause();
       const write = store.append("order-1", [added(2, { id: "b" })], { expectedVersion: 1 });
       const [outcome] = await Promise.all([
         rejects(write, "UNKNOWN_OUTCOME", { actorIds: ["order-1"], eventIds: ["b"] }),
@@ -292,7 +292,7 @@ describe("JetStreamEventStore", () => {
         rejects(store.getEvents("order-1"), "UNAVAILABLE"),
       ]);
       assert.match((outcome as unknown as Error).message, /same event ids and the same expectedVersion/);
-      own.server.resume();
+      await own.server.resume();
       await own.nc.flush();
       const again = await store.append("order-1", [added(2, { id: "b" })], { expectedVersion: 1 });
       assert.deepEqual([again.version, again.duplicate], [2, true]);
@@ -392,9 +392,3 @@ describe("JetStreamEventStore", () => {
     assert.equal((await server.api("STREAM.INFO.AETHER_left")).state.consumer_count, 0);
   });
 });
-
-/** Stops the server's process; a signal takes its time to arrive. */
-async function paused({ server }: Raw, store: JetStreamEventStore): Promise<void> {
-  server.pause();
-  await until(() => store.position({ signal: AbortSignal.timeout(50) }).then(() => false, () => true));
-}
