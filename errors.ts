@@ -192,7 +192,7 @@ export function isAetherError<const Code extends ErrorCode = ErrorCode>(
 
 /**
  * Another writer was first: the actor is not at the version that was expected. What was missed is
- * `getEvents(actorId, expectedVersion + 1)`.
+ * `getEvents(actorId, n + 1)`, with `n` the version that was expected.
  */
 export class VersionConflictError extends AetherError<"VERSION_CONFLICT"> {
   /** The code of the class. */
@@ -209,7 +209,9 @@ export class VersionConflictError extends AetherError<"VERSION_CONFLICT"> {
     super(
       "VERSION_CONFLICT",
       fields,
-      `${fields.actorId} is at version ${fields.actualVersion}, not ${fields.expectedVersion}`,
+      fields.expectedVersion === "exists"
+        ? `${fields.actorId} has no events`
+        : `${fields.actorId} is at version ${fields.actualVersion}, not ${fields.expectedVersion}`,
       options,
     );
   }

@@ -79,7 +79,10 @@ export function failureOf(error: unknown, subject: string): Failure {
   const description = `${subject}: ${message}`;
   switch (cause ?? name) {
     case "NoResponders":
-      return { kind: "absent", description };
+      return {
+        kind: "absent",
+        description: `${description}. Is JetStream on (nats-server -js), for this account too?`,
+      };
     case "PermissionViolationError":
       return { kind: "forbidden", subject, description };
     case "ClosedConnectionError":

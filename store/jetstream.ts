@@ -129,6 +129,12 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     nc: NatsConnection,
     options: JetStreamOptions,
   ): Promise<JetStreamEventStore<E>> {
+    if (typeof nc?.request !== "function") {
+      throw new InvalidArgumentError({ argument: "nc" }, "nc must be a NATS connection: await connect(…)");
+    }
+    if (typeof options !== "object" || options === null) {
+      throw new InvalidArgumentError({ argument: "options" }, "options must be an object with a namespace");
+    }
     const { domain, apiPrefix, shards, replicas, create = true, signal } = options;
     const namespace = checkNamespace(options.namespace);
     const timeout = whole("timeout", options.timeout, 10_000);

@@ -19,6 +19,8 @@ const OLDEST_SERVER = [2, 12] as const;
 const DUPLICATE_WINDOW = 100_000_000;
 /** `stream name already in use with a different configuration`: another process made it meanwhile. */
 const NAME_IN_USE = 10058;
+/** `replicas > 1 not supported in non-clustered mode`, `no suitable peers for placement`. */
+const REPLICAS: ReadonlySet<number> = new Set([10074, 10005]);
 
 /** As the server has it; only what is read here. */
 export interface StreamInfo {
@@ -148,6 +150,14 @@ async function createStream(
       return await api.call<StreamInfo>("STREAM.CREATE", config, operation);
     } catch (error) {
       const failure = error instanceof Failed ? error.failure : undefined;
+      if (failure?.kind === "answer" && REPLICAS.has(failure.code)) {
+        const differences = [{
+          setting: "replicas",
+          expected: String(config.num_replicas),
+          actual: failure.description,
+        }];
+        throw new StreamConfigError({ stream: api.stream, differences }, `${api.stream}: ${failure.description}`);
+      }
       if (failure?.kind !== "answer" || failure.code !== NAME_IN_USE) throw error;
       return await api.call<StreamInfo>("STREAM.INFO", undefined, operation);
     }

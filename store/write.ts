@@ -1,6 +1,6 @@
 /** A write, checked and copied at the time of the call: what both stores take from there on. */
 import { checkActorId } from "../actor_id.ts";
-import { InvalidArgumentError, InvalidTransactionError } from "../errors.ts";
+import { InvalidArgumentError, InvalidEventError, InvalidTransactionError } from "../errors.ts";
 import { copyEvent, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
 import {
   checkEventType,
@@ -57,8 +57,9 @@ export function appendWrite(
   options: Omit<AppendOptions, "fence"> & Pick<TransactOptions, "fence"> = {},
 ): Write {
   const token = checkActorId(actorId);
+  checkOptions(options);
   const expected = checkExpectedVersion(options.expectedVersion);
-  if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events is an array");
+  if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events must be an array");
   if (events.length === 0 && expected === "any") {
     throw new InvalidArgumentError({ argument: "events" }, 'No events and the expectation "any": nothing to do');
   }
@@ -69,16 +70,13 @@ export function appendWrite(
   for (let index = 0; index < events.length; index++) {
     const event = events[index] as NewEvent;
     if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
-    const { id, eventType, data, timestamp, metadata } = event; // once: a getter may change its mind
-    const own = copyMetadata(metadata);
-    named &&= id !== undefined;
-    drafts.push({
-      id: id === undefined ? crypto.randomUUID() : checkId(id),
-      eventType: checkEventType(eventType),
-      data: copyData(data),
-      timestamp: timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(timestamp),
-      metadata: shared && own ? { ...shared, ...own } : own ?? shared,
-    });
+    named &&= event.id !== undefined;
+    try {
+      drafts.push(draftOf(writer, event, shared));
+    } catch (error) {
+      if (events.length === 1 || !(error instanceof InvalidEventError)) throw error;
+      throw new InvalidEventError({ path: error.path }, `events[${index}]: ${error.message}`, { cause: error });
+    }
   }
   if (drafts.length > 1) checkDistinct(drafts);
   return {
@@ -91,6 +89,24 @@ export function appendWrite(
     version: undefined,
     named: named && drafts.length > 0,
   };
+}
+
+function draftOf(writer: Writer, event: NewEvent, shared: Metadata | undefined): Draft {
+  const { id, eventType, data, timestamp, metadata } = event; // once: a getter may change its mind
+  const own = copyMetadata(metadata);
+  return {
+    id: id === undefined ? crypto.randomUUID() : checkId(id),
+    eventType: checkEventType(eventType),
+    data: copyData(data),
+    timestamp: timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(timestamp),
+    metadata: shared && own ? { ...shared, ...own } : own ?? shared,
+  };
+}
+
+/** @throws {InvalidArgumentError} for a version where the options belong, which would otherwise check nothing */
+function checkOptions(options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new InvalidArgumentError({ argument: "options" }, "options must be an object: { expectedVersion, … }");
 }
 
 /** @throws as `saveEvent` says */

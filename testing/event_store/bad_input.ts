@@ -168,6 +168,7 @@ export const badInput: Promises = {
       const commits = [{ actorId: "order-1", events: several(1), expectedVersion }] as const;
       await refuse(store.transact(commits), "expectedVersion");
     }
+    await refuse(store.append("order-1", several(1), 0 as unknown as object), "options");
     await refuse(store.append("order-1", []), "events");
     await refuse(store.append("order-1", [], { expectedVersion: "any" }), "events");
     await refuse(store.append("order-1", "Added" as unknown as NewEvent[]), "events");

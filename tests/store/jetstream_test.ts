@@ -81,6 +81,15 @@ describe("JetStreamEventStore", () => {
       for (const [argument, value] of Object.entries(bad)) {
         await rejects(open({ [argument]: value }), "INVALID_ARGUMENT", { argument });
       }
+      for (const nc of [undefined, "nats://localhost", Promise.resolve()]) {
+        await rejects(JetStreamEventStore.open(nc as never, { namespace: "x" }), "INVALID_ARGUMENT", {
+          argument: "nc",
+        });
+      }
+      await rejects(JetStreamEventStore.open(server.nc, undefined as never), "INVALID_ARGUMENT", {
+        argument: "options",
+      });
+      await rejects(open({ replicas: 3 }), "STREAM_CONFIG");
       await rejects(open({ domain: "hub", apiPrefix: "$JS.hub.API" }), "INVALID_ARGUMENT", { argument: "apiPrefix" });
     });
 
