@@ -60,13 +60,14 @@ export class Appender {
   /** Stores all of the writes or none. */
   async write(writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
     return await this.#attempt(writes, operation, async (onto, sure) => {
+      const dead = onto.find(({ head }) => head.deleted);
+      if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
       if (onto.some(({ write, head }) => !holds(write.expectation, head.version))) {
         if (!sure) return "ask the leader";
         const result = await this.#repeated(onto, operation);
         if (result !== undefined) return { result };
       }
-      if (sure) await this.#checkFences(writes, operation);
-      else if (onto.some(({ write: { fence }, head }) => fence && fence.epoch < head.epoch)) return "ask the leader";
+      if (await this.#mayBeFenced(onto, sure, operation)) return "ask the leader";
       const epochs = onto.map(({ write: { shard, fence }, head }) => nextEpoch(shard, fence, head.epoch));
       const lost = onto.find(({ write, head }) => !holds(write.expectation, head.version));
       if (lost !== undefined) throw conflict(lost.write.actorId, lost.write.expectation, lost.head.version);
@@ -83,8 +84,7 @@ export class Appender {
       const { head, subject } = onto as Onto;
       const { version, sequence: previous } = head;
       if (head.deleted) return { result: head };
-      if (sure) await this.#checkFences([write], operation);
-      else if (write.fence && write.fence.epoch < head.epoch) return "ask the leader";
+      if (await this.#mayBeFenced([onto as Onto], sure, operation)) return "ask the leader";
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       if (!holds(write.expectation, version) || version === 0) {
         if (!sure) return "ask the leader";
@@ -100,7 +100,7 @@ export class Appender {
         messages,
         stored: (sequence): Head => this.#learnt(write.actorId, { version, sequence, epoch, deleted: true }),
       };
-    }, true);
+    });
   }
 
   /** One plan after another, each onto what the leader says by then, until one is through. */
@@ -108,15 +108,12 @@ export class Appender {
     writes: readonly Write[],
     operation: Operation,
     plan: (onto: readonly Onto[], sure: boolean) => Plan<T> | Promise<Plan<T>>,
-    deleting = false,
   ): Promise<T> {
     const { lanes } = this.#parts;
     return await lanes.run(writes.map(({ actorId }) => actorId), operation, async () => {
       let pause = 0;
       for (let sure = false;; sure = true) {
         const onto = await Promise.all(writes.map((write) => this.#onto(write, sure, operation)));
-        const dead = deleting ? undefined : onto.find(({ head }) => head.deleted);
-        if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
         const next = await plan(onto, sure);
         if (next === "ask the leader") continue;
         if ("result" in next) return next.result;
@@ -232,6 +229,12 @@ export class Appender {
 
   #fences({ shard, fence }: Write): { subject: string; sequence: number }[] {
     return fence?.checked ? [{ subject: this.#parts.subjects.ofFence(shard), sequence: fence.epoch }] : [];
+  }
+
+  /** Whether what this store believes says that a later owner has written; what the leader says is checked for good. */
+  async #mayBeFenced(onto: readonly Onto[], sure: boolean, operation: Operation): Promise<boolean> {
+    if (sure) await this.#checkFences(onto.map(({ write }) => write), operation);
+    return !sure && onto.some(({ write: { fence }, head }) => fence !== undefined && fence.epoch < head.epoch);
   }
 
   /** A batch that was refused does not tell whether it was by a fence. */

@@ -44,9 +44,8 @@ export interface Batch {
 
 /** The server's answer to a publish. */
 export interface PubAck {
-  readonly stream: string;
+  /** The sequence of the last message. */
   readonly seq: number;
-  readonly duplicate?: boolean;
 }
 
 /** A stored message as `STREAM.MSG.GET` gives it, bytes in base64. */

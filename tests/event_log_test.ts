@@ -13,6 +13,7 @@ import { loadLog } from "../examples/event_log/load.ts";
 import { countEvents, LogError, readLog } from "../examples/event_log/log.ts";
 import { replayLog } from "../examples/event_log/replay.ts";
 import { type Commit, type Event, type EventStore, InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
+import { numbers } from "./support/random.ts";
 import { NatsServer } from "../testing/mod.ts";
 
 const PROGRAM = fileURLToPath(new URL("../examples/event_log.ts", import.meta.url));
@@ -402,16 +403,6 @@ function generate(seed: number): string[] {
 
 function line(actorId: string, eventType: string, data: string, timestamp = "2020-01-31T12:00:00.000Z"): string {
   return `${JSON.stringify({ actorId, eventType, timestamp }).slice(0, -1)},"data":${data}}`;
-}
-
-/** Mulberry32. */
-function numbers(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function countBy(values: readonly string[]): Map<string, number> {

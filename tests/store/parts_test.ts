@@ -9,6 +9,7 @@ import { Operation } from "../../store/operation.ts";
 import { checkRange, Selection } from "../../store/range.ts";
 import { compare, configOf } from "../../store/stream_config.ts";
 import { VersionCache } from "../../store/version_cache.ts";
+import { numbers } from "../support/random.ts";
 import type { Commit } from "../../store/event_store.ts";
 
 const head = (sequence: number): { version: number; sequence: number; epoch: number; deleted: boolean } => ({
@@ -247,14 +248,4 @@ function history(random: () => number): Commit[] {
     commits.push({ actorId: "x", version, position, events });
   }
   return commits;
-}
-
-/** mulberry32. */
-function numbers(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
