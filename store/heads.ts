@@ -1,3 +1,4 @@
+import type { DirectGet } from "./direct_get.ts";
 import type { Consistency } from "./event_store.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
 import type { Operation } from "./operation.ts";
@@ -13,11 +14,13 @@ export interface Target {
 /** Last messages of actors: one round trip each, whatever the history. */
 export class Heads {
   readonly #api: JetStreamApi;
+  readonly #direct: DirectGet;
   readonly #decoder: Decoder;
   readonly #cache: VersionCache;
 
-  constructor(api: JetStreamApi, decoder: Decoder, cache: VersionCache) {
+  constructor(api: JetStreamApi, direct: DirectGet, decoder: Decoder, cache: VersionCache) {
     this.#api = api;
+    this.#direct = direct;
     this.#decoder = decoder;
     this.#cache = cache;
   }
@@ -36,7 +39,7 @@ export class Heads {
     return this.#api.reading(operation, async () => {
       if (consistency === "session") {
         const known = this.#cache.get(actorId);
-        const message = await this.#api.last(subject, operation);
+        const message = await this.#direct.last(subject, operation);
         // A replica may lag behind what this store knows.
         if ((message?.sequence ?? 0) >= (known?.sequence ?? 0)) return this.#learnt(actorId, message);
       }

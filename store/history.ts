@@ -1,6 +1,8 @@
+import type { DirectGet } from "./direct_get.ts";
 import type { Commit, ReadActorOptions } from "./event_store.ts";
 import type { Heads, Target } from "./heads.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
+import type { ReaderParts } from "./reader_parts.ts";
 import { Operation } from "./operation.ts";
 import { checkRange, notThisCommit, Selection } from "./range.ts";
 import { VersionCache } from "./version_cache.ts";
@@ -16,15 +18,16 @@ const MAX_BATCH_BYTES = 4 * 1_048_576;
 /** Reads the commits of one actor. */
 export class History {
   readonly #api: JetStreamApi;
+  readonly #direct: DirectGet;
   readonly #decoder: Decoder;
   readonly #heads: Heads;
   readonly #timeout: number;
   /** Where a commit was last found by its version. */
   readonly #found = new VersionCache(4_096);
 
-  /** Milliseconds that the server may take for each step. */
-  constructor(api: JetStreamApi, decoder: Decoder, heads: Heads, timeout: number) {
+  constructor({ api, direct, decoder, heads, timeout }: ReaderParts) {
     this.#api = api;
+    this.#direct = direct;
     this.#decoder = decoder;
     this.#heads = heads;
     this.#timeout = timeout;
@@ -145,7 +148,7 @@ export class History {
     for (let batch = few, pending = 1; pending > 0 && next <= end; batch = Math.min(4 * batch, MAX_BATCH)) {
       const operation = new Operation(this.#timeout, signal);
       const request = { seq: next, next_by_subj: subject, batch, max_bytes: MAX_BATCH_BYTES };
-      const answer = await this.#api.reading(operation, () => this.#api.batch(request, operation));
+      const answer = await this.#api.reading(operation, () => this.#direct.batch(request, operation));
       const [first] = answer.messages;
       const begins = first === undefined ? next : first.sequence - partOf(first).part + 1;
       if (next === start && begins < start) { // a range that begins inside a commit takes the whole of it
@@ -189,7 +192,7 @@ export class History {
   async #get(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
     if (sequence < 1) return undefined; // the server takes 0 for no request at all
     return await this.#api.reading(operation, async () => {
-      return await this.#api.at(sequence, operation) ?? await this.#api.get({ seq: sequence }, operation);
+      return await this.#direct.at(sequence, operation) ?? await this.#api.get({ seq: sequence }, operation);
     });
   }
 

@@ -3,6 +3,7 @@ import { checkActorId } from "../actor_id.ts";
 import { ClosedError, InvalidArgumentError, UnknownOutcomeError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
 import { Appender } from "./append.ts";
+import { DirectGet } from "./direct_get.ts";
 import { eraseBefore } from "./erase.ts";
 import type {
   Abortable,
@@ -26,7 +27,9 @@ import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
 import { Lanes } from "./lanes.ts";
 import { listActors } from "./list.ts";
-import { type ReaderParts, readStream } from "./live.ts";
+import { readStream } from "./live.ts";
+import type { ReaderParts } from "./reader_parts.ts";
+import type { Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
 import { checkConsistency, whole } from "./range.ts";
 import { checkNamespace, shardOfToken } from "./shard.ts";
@@ -53,6 +56,8 @@ export interface JetStreamOptions extends Abortable {
   readonly domain?: string;
   /** Prefix of the JetStream API, for imported accounts. @default "$JS.API" */
   readonly apiPrefix?: string;
+  /** Told of what the store does. */
+  readonly observer?: Observer;
   /** Milliseconds for one operation over all its retries; then UNKNOWN_OUTCOME or UNAVAILABLE. @default 10000 */
   readonly timeout?: number;
   /** Bytes of a message's payload: a larger append becomes an atomic batch of several messages. @default 16384 */
@@ -102,8 +107,10 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     const subjects = new Subjects(namespace, shards);
     const decoder = new Decoder(subjects);
     const { messageSize = 16_384, cachedActors = 65_536 } = options;
-    const heads = new Heads(api, decoder, new VersionCache(cachedActors));
-    const history = new History(api, decoder, heads, timeout);
+    const direct = new DirectGet(api);
+    const heads = new Heads(api, direct, decoder, new VersionCache(cachedActors));
+    const parts = { api, direct, subjects, shards, decoder, heads, timeout, observer: options.observer };
+    const history = new History(parts);
     this.namespace = namespace;
     this.shards = shards;
     this.stream = subjects.stream;
@@ -112,7 +119,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     this.#subjects = subjects;
     this.#heads = heads;
     this.#history = history;
-    this.#parts = { api, subjects, shards, decoder, heads, timeout };
+    this.#parts = parts;
     this.#appender = new Appender({ api, subjects, heads, history, lanes: new Lanes(), messageSize });
   }
 

@@ -1,14 +1,5 @@
 /** Requests to JetStream, below the client's own JetStream layer: raw answers, every failure told apart. */
-import {
-  createInbox,
-  headers,
-  type Msg,
-  type MsgCallback,
-  type MsgHdrs,
-  type NatsConnection,
-  type RequestOptions,
-  type Subscription,
-} from "@nats-io/nats-core";
+import { headers, type Msg, type MsgHdrs, type NatsConnection, type RequestOptions } from "@nats-io/nats-core";
 import { BatchTooLargeError, EventTooLargeError } from "../errors.ts";
 import { answerOf, errorOf, Failed, failureOf, isPassing } from "./answer.ts";
 import type { Operation } from "./operation.ts";
@@ -16,7 +7,7 @@ import { untraced } from "./untraced.ts";
 import type { RawMessage, WireMessage } from "./wire.ts";
 
 /** Milliseconds after which a read without an answer is asked again: a leader that dies takes its requests along. */
-const TRY = 2_000;
+export const TRY = 2_000;
 /** Milliseconds before a read that failed is tried again; doubled up to `MAX_PAUSE`. */
 const PAUSE = 25;
 const MAX_PAUSE = 500;
@@ -25,22 +16,6 @@ const MAX_PAUSE = 500;
 const MAX_BATCH = 1_000;
 /** Bytes of `NATS/1.0` and the empty line behind the headers. */
 const FRAME = 12;
-
-/** A batched Direct Get. */
-export interface BatchRequest {
-  readonly seq?: number;
-  readonly next_by_subj?: string;
-  readonly multi_last?: readonly string[];
-  readonly batch?: number;
-  readonly max_bytes?: number;
-}
-
-/** What a batched Direct Get gave. */
-export interface Batch {
-  readonly messages: readonly RawMessage[];
-  /** How many more there are. */
-  readonly pending: number;
-}
 
 /** The server's answer to a publish. */
 export interface PubAck {
@@ -170,60 +145,6 @@ export class JetStreamApi {
     return head;
   }
 
-  /** A number of messages from a sequence on, from whichever replica answers. */
-  async batch(request: BatchRequest, operation: Operation): Promise<Batch> {
-    const { promise, resolve, reject } = Promise.withResolvers<Batch>();
-    const messages: DirectMessage[] = [];
-    const subject = this.subject("DIRECT.GET");
-    const silence = (): void => reject(new Error(`no answer within ${TRY} ms`));
-    let subscription: Subscription | undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    promise.catch(() => {}); // it may fail before anybody waits for it, or after
-    const callback: MsgCallback<Msg> = (error, message) => {
-      clearTimeout(timer);
-      if (error) return reject(error);
-      const { code = 0, description = "" } = message.headers ?? {};
-      if (code === 0) {
-        timer = setTimeout(silence, TRY);
-        messages.push(new DirectMessage(message));
-      } else if (code === 204 || code === 404) {
-        resolve({ messages, pending: Number(message.headers?.get("Nats-Num-Pending") ?? 0) });
-      } else if (code === 503) reject(new Failed({ kind: "absent", description: `${subject}: no responders` }));
-      else reject(new Failed(answerOf({ err_code: code, description })));
-    };
-    try {
-      const reply = createInbox(inboxPrefixOf(this.nc));
-      subscription = this.nc.subscribe(reply, { callback });
-      this.nc.publish(subject, JSON.stringify(request), { reply });
-      timer = setTimeout(silence, TRY);
-      return await operation.until(promise);
-    } catch (error) {
-      operation.signal?.throwIfAborted();
-      throw error instanceof Failed ? error : new Failed(failureOf(error, subject), error);
-    } finally {
-      clearTimeout(timer);
-      subscription?.unsubscribe();
-    }
-  }
-
-  /** The last message of a subject, from whichever replica answers; undefined if that has none. */
-  last(subject: string, operation: Operation): Promise<RawMessage | undefined> {
-    return this.#direct(this.subject("DIRECT.GET", `.${subject}`), "", operation);
-  }
-
-  /** A message by its sequence, from whichever replica answers; undefined if that has none. */
-  at(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
-    return this.#direct(this.subject("DIRECT.GET"), JSON.stringify({ seq: sequence }), operation);
-  }
-
-  async #direct(subject: string, request: string, operation: Operation): Promise<RawMessage | undefined> {
-    const message = await this.ask(subject, request, operation);
-    const { code = 0, description = "" } = message.headers ?? {};
-    if (code === 0) return new DirectMessage(message);
-    if (code === 404) return undefined;
-    throw new Failed(answerOf({ err_code: code, description }));
-  }
-
   /** A message of the stream, from its leader; undefined if there is none. */
   async get(
     which: { readonly last_by_subj: string } | { readonly seq: number; readonly next_by_subj?: string },
@@ -238,38 +159,6 @@ export class JetStreamApi {
       }
       throw error;
     }
-  }
-}
-
-/** A message that Direct Get gave. */
-class DirectMessage implements RawMessage {
-  readonly #message: Msg;
-  /** The client's own look-up walks all names each time. */
-  readonly #headers = new Map<string, string>();
-
-  constructor(message: Msg) {
-    this.#message = message;
-    for (const [name, [value = ""]] of message.headers ?? []) this.#headers.set(name, value);
-  }
-
-  get subject(): string {
-    return this.header("Nats-Subject");
-  }
-
-  get sequence(): number {
-    return Number(this.header("Nats-Sequence"));
-  }
-
-  get storedAt(): string {
-    return toMilliseconds(this.header("Nats-Time-Stamp"));
-  }
-
-  get payload(): Uint8Array {
-    return this.#message.data;
-  }
-
-  header(name: string): string {
-    return this.#headers.get(name) ?? "";
   }
 }
 

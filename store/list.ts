@@ -1,7 +1,7 @@
 import { actorTypeOf } from "../actor_id.ts";
 import type { ListedActor } from "./event_store.ts";
 import { Operation } from "./operation.ts";
-import type { ReaderParts } from "./live.ts";
+import type { ReaderParts } from "./reader_parts.ts";
 import type { StreamInfo } from "./stream_config.ts";
 import type { Head } from "./wire.ts";
 
@@ -65,11 +65,11 @@ async function* subjectsOf(
 }
 
 async function livingOf(parts: ReaderParts, wanted: string[], signal: AbortSignal): Promise<ListedActor[]> {
-  const { api, subjects, decoder, heads, timeout } = parts;
+  const { api, direct, subjects, decoder, heads, timeout } = parts;
   const operation = new Operation(timeout, signal);
   const found = new Map<string, Head>();
   const request = { multi_last: wanted, batch: wanted.length };
-  for (const message of (await api.reading(operation, () => api.batch(request, operation))).messages) {
+  for (const message of (await api.reading(operation, () => direct.batch(request, operation))).messages) {
     found.set(message.subject, decoder.head(message));
   }
   const living: ListedActor[] = [];

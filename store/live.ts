@@ -3,30 +3,18 @@ import type { Event } from "../event.ts";
 import { OrderedConsumer } from "./consumer.ts";
 import type { Commit, ReadAllOptions } from "./event_store.ts";
 import { checkFilter, type Filter, letsActor, letsEvents } from "./filter.ts";
-import type { Heads } from "./heads.ts";
-import type { JetStreamApi } from "./jetstream_api.ts";
 import { Operation } from "./operation.ts";
 import { whole } from "./range.ts";
+import type { ReaderParts } from "./reader_parts.ts";
 import type { StreamInfo } from "./stream_config.ts";
 import type { Subjects } from "./subjects.ts";
 import { shardOfToken } from "./shard.ts";
-import { Assembler, type Decoder, type Part, partOf, type RawMessage } from "./wire.ts";
+import { Assembler, type Part, partOf, type RawMessage } from "./wire.ts";
 
 /** Messages between two calls of `onProgress`. */
 const PROGRESS = 1_000;
 /** Milliseconds between two calls of `onProgress` while nothing comes. */
 const IDLE_PROGRESS = 5_000;
-
-/** What reading all needs. */
-export interface ReaderParts {
-  readonly api: JetStreamApi;
-  readonly subjects: Subjects;
-  readonly shards: number;
-  readonly decoder: Decoder;
-  readonly heads: Heads;
-  /** Milliseconds that the server may take for one step. */
-  readonly timeout: number;
-}
 
 /** Reads all commits of the namespace in order, and goes on with what comes if that is wanted. */
 export async function* readStream(

@@ -6,4 +6,5 @@ export type * from "./event_store.ts";
 export type { Fence } from "./fence.ts";
 export { InMemoryEventStore, type InMemoryOptions } from "./in_memory.ts";
 export { JetStreamEventStore, type JetStreamOptions } from "./jetstream.ts";
+export type * from "./observer.ts";
 export { shardOf } from "./shard.ts";
