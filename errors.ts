@@ -427,7 +427,7 @@ export class PermissionError extends AetherError<"PERMISSION"> {
 
   /** From the facts. */
   constructor(fields: ErrorFields["PERMISSION"], options?: ErrorOptions) {
-    super("PERMISSION", fields, `No permission for ${fields.subject}`, options);
+    super("PERMISSION", fields, `No permission for ${fields.subject}: the user of the connection needs it`, options);
   }
 }
 

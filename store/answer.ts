@@ -14,12 +14,20 @@ export type Meaning =
   | "conflict"
   /** Nothing was stored; in a moment it may be. */
   | "busy"
+  /** A part of a batch did not arrive, or was refused; nothing was stored. */
+  | "incomplete"
+  /** More messages than a batch may have. */
+  | "large"
   /** There is no such message. */
   | "none"
   /** There is no such stream. */
   | "gone"
   /** The stream or the account is full. */
   | "limit"
+  /** The stream is not set as it was when the store was opened. */
+  | "changed"
+  /** There is no JetStream. */
+  | "off"
   /** Refused for another reason: nothing was stored. */
   | "refused";
 
@@ -29,8 +37,11 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [10164, "conflict"], // wrong last sequence: on R3 another write of the subject is in flight
   [10008, "busy"], // system temporarily unavailable
   [10009, "busy"], // the cluster cannot handle the request
-  [10176, "busy"], // batch is incomplete: too many were open, or the leader changed
+  [10118, "busy"], // stream is offline
+  [10167, "busy"], // too many requests
   [10210, "busy"], // too many batches are open
+  [10176, "incomplete"], // batch is incomplete: a message was refused, too many were open, the leader changed
+  [10199, "large"], // batch is too large: N
   [10037, "none"], // no message found
   [10043, "none"], // sequence not found
   [10059, "gone"], // stream not found
@@ -40,7 +51,20 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [10047, "limit"], // storage resources exceeded
   [10054, "limit"], // message size exceeds the stream's maximum
   [10077, "limit"], // the stream could not store it: maximum messages or bytes exceeded
+  [10122, "limit"], // stream maximum bytes exceeds the account's
+  [10026, "limit"], // maximum number of consumers reached
+  [10027, "limit"], // maximum number of streams reached
+  [10039, "off"], // JetStream is not enabled for the account
+  [10076, "off"], // JetStream is not enabled
+  [10109, "changed"], // the stream is sealed
+  [10174, "changed"], // atomic publish is disabled
+  [10060, "refused"], // the expected stream does not match: never asked for here
+  [10201, "refused"], // a batch with a message id twice: there are no message ids here
 ]);
+
+const AGAIN: ReadonlySet<Meaning> = new Set(["conflict", "busy", "incomplete"]);
+
+const REMEDY = "Is JetStream on (nats-server -js), for this account too?";
 
 /** Something other than what was asked for. */
 export type Failure =
@@ -79,18 +103,31 @@ export function failureOf(error: unknown, subject: string): Failure {
   const description = `${subject}: ${message}`;
   switch (cause ?? name) {
     case "NoResponders":
-      return {
-        kind: "absent",
-        description: `${description}. Is JetStream on (nats-server -js), for this account too?`,
-      };
+      return { kind: "absent", description: `${description}. ${REMEDY}` };
     case "PermissionViolationError":
-      return { kind: "forbidden", subject, description };
+      return { kind: "forbidden", subject: forbiddenBy(error) ?? subject, description };
     case "ClosedConnectionError":
     case "DrainingConnectionError":
       return { kind: "closed", description };
     default:
       return { kind: "silence", description };
   }
+}
+
+/** How many messages a batch may have, as the server says where there were more; NaN if it does not. */
+export function limitOf({ description }: { readonly description: string }): number {
+  return Number(/: (\d+) /.exec(description)?.[1]);
+}
+
+/** It may be the subject of the answers. */
+function forbiddenBy(error: unknown): string | undefined {
+  const { subject, cause } = error as { readonly subject?: unknown; readonly cause?: unknown };
+  return typeof subject === "string" ? subject : cause instanceof Error ? forbiddenBy(cause) : undefined;
+}
+
+/** Whether a write may do better when it is sent again: it is known not to have been stored this time. */
+export function isWorthAnother(failure: Failure): boolean {
+  return failure.kind === "absent" || failure.kind === "answer" && AGAIN.has(failure.meaning);
 }
 
 /** Whether to ask again: only what reads, or is known not to have been stored. */
@@ -110,7 +147,11 @@ export function errorOf(failure: Failure, stream: string, cause?: unknown): Aeth
     case "answer":
       if (failure.meaning === "limit") return new LimitReachedError({ stream, limit: failure.description }, options);
       if (failure.meaning === "gone") return streamGone(stream, options);
-      return new UnavailableError({ reason: failure.description }, options);
+      if (failure.meaning === "changed") return streamChanged(stream, failure.description, options);
+      return new UnavailableError(
+        { reason: failure.meaning === "off" ? `${failure.description}. ${REMEDY}` : failure.description },
+        options,
+      );
     default:
       return new UnavailableError({ reason: failure.description }, options);
   }
@@ -120,4 +161,13 @@ export function errorOf(failure: Failure, stream: string, cause?: unknown): Aeth
 export function streamGone(stream: string, options?: ErrorOptions): StreamConfigError {
   const differences = [{ setting: "stream", expected: stream, actual: "none" }];
   return new StreamConfigError({ stream, differences }, `There is no stream ${stream}`, options);
+}
+
+function streamChanged(stream: string, description: string, options?: ErrorOptions): StreamConfigError {
+  const differences = [{ setting: "writes", expected: "allowed", actual: description }];
+  return new StreamConfigError(
+    { stream, differences },
+    `${stream} was changed under the store: ${description}`,
+    options,
+  );
 }

@@ -1,47 +1,25 @@
 /** Writes: one commit or several, each with the expectation that the server checks. */
-import { ActorDeletedError, FencedError, UnavailableError, UnknownOutcomeError } from "../errors.ts";
-import { Failed } from "./answer.ts";
+import { ActorDeletedError, FencedError, type VersionConflictError } from "../errors.ts";
+import { type AttemptParts, Attempts, type Onto, type Plan } from "./attempt.ts";
 import type { AppendResult, Commit } from "./event_store.ts";
 import { conflict, holds } from "./expectation.ts";
 import { nextEpoch } from "./fence.ts";
-import type { Heads } from "./heads.ts";
-import type { History } from "./history.ts";
-import type { JetStreamApi } from "./jetstream_api.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Operation } from "./operation.ts";
 import type { Subjects } from "./subjects.ts";
-import { encodeCommit, type Head, NO_HEAD, type WireMessage } from "./wire.ts";
+import { type Check, encodeCommit, type Head, NO_HEAD } from "./wire.ts";
 import { isSame, numbered, type Write } from "./write.ts";
 
-/** Milliseconds before a write that the server refused for the moment is sent again; doubled up to `MAX_PAUSE`. */
-const PAUSE = 2;
-const MAX_PAUSE = 200;
 /** Bytes that the headers of a message with events take at most: ours, and those of an expectation and a batch. */
 const HEADERS = 512;
 
 /** What appends need. */
-export interface AppenderParts {
-  readonly api: JetStreamApi;
+export interface AppenderParts extends AttemptParts {
   readonly subjects: Subjects;
-  readonly heads: Heads;
-  readonly history: History;
   readonly lanes: Lanes;
   /** Bytes of a message's payload above which an append is cut into several. */
   readonly messageSize: number;
 }
-
-/** A write, and what is known of the actor that it goes onto. */
-interface Onto {
-  readonly write: Write;
-  readonly subject: string;
-  readonly head: Head;
-}
-
-/** What an attempt does: it has its result, or sends messages, or must know for certain first. */
-type Plan<T> =
-  | { readonly result: T }
-  | { readonly messages: WireMessage[]; stored(sequence: number): T }
-  | "ask the leader";
 
 /** Stores commits. */
 export class Appender {
@@ -65,12 +43,12 @@ export class Appender {
       if (onto.some(({ write, head }) => !holds(write.expectation, head.version))) {
         if (!sure) return "ask the leader";
         const result = await this.#repeated(onto, operation);
-        if (result !== undefined) return { result };
+        if (result !== undefined) return { result: this.#reported(result) };
       }
       if (await this.#mayBeFenced(onto, sure, operation)) return "ask the leader";
       const epochs = onto.map(({ write: { shard, fence }, head }) => nextEpoch(shard, fence, head.epoch));
       const lost = onto.find(({ write, head }) => !holds(write.expectation, head.version));
-      if (lost !== undefined) throw conflict(lost.write.actorId, lost.write.expectation, lost.head.version);
+      if (lost !== undefined) throw this.#conflict(lost);
       if (onto.every(({ write }) => write.drafts.length === 0)) {
         return sure ? { result: onto.map((one) => found(one, false)) } : "ask the leader";
       }
@@ -88,7 +66,7 @@ export class Appender {
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       if (!holds(write.expectation, version) || version === 0) {
         if (!sure) return "ask the leader";
-        if (!holds(write.expectation, version)) throw conflict(write.actorId, write.expectation, version);
+        if (!holds(write.expectation, version)) throw this.#conflict(onto as Onto);
         return { result: undefined };
       }
       const checks = this.#fences(write);
@@ -98,65 +76,43 @@ export class Appender {
       );
       return {
         messages,
+        commits: [{
+          target: { actorId: write.actorId, subject },
+          previous,
+          behind: 0,
+          isOurs: ({ deleted }) => deleted === true,
+        }],
+        checks,
         stored: (sequence): Head => this.#learnt(write.actorId, { version, sequence, epoch, deleted: true }),
       };
     });
   }
 
-  /** One plan after another, each onto what the leader says by then, until one is through. */
+  /** Tries until the outcome is certain; writes to one actor one after another, in the order of the calls. */
   async #attempt<T>(
     writes: readonly Write[],
     operation: Operation,
     plan: (onto: readonly Onto[], sure: boolean) => Plan<T> | Promise<Plan<T>>,
   ): Promise<T> {
-    const { lanes } = this.#parts;
-    return await lanes.run(writes.map(({ actorId }) => actorId), operation, async () => {
-      let pause = 0;
-      for (let sure = false;; sure = true) {
-        const onto = await Promise.all(writes.map((write) => this.#onto(write, sure, operation)));
-        const next = await plan(onto, sure);
-        if (next === "ask the leader") continue;
-        if ("result" in next) return next.result;
-        if (operation.remaining <= 0) throw new UnavailableError({ reason: "nothing was sent in time" });
-        const answer = await this.#publish(next.messages, writes, operation);
-        if (typeof answer === "number") return next.stored(answer);
-        if (operation.remaining <= pause) {
-          throw new UnavailableError({ reason: `not stored in time: ${answer.message}` });
-        }
-        if (sure) await operation.pause(pause); // a conflict with what this store believed is no reason to wait
-        pause = Math.min(2 * pause + PAUSE, MAX_PAUSE);
-      }
-    });
+    const look = (sure: boolean): Promise<Onto[]> =>
+      Promise.all(writes.map((write) => this.#onto(write, sure, operation)));
+    return await this.#parts.lanes.run(
+      writes.map(({ actorId }) => actorId),
+      operation,
+      () => new Attempts<T>(this.#parts, writes, operation).run(look, plan),
+    );
   }
 
   async #onto(write: Write, sure: boolean, operation: Operation): Promise<Onto> {
-    const { heads, subjects } = this.#parts;
+    const { heads, subjects, observer } = this.#parts;
     const { actorId, token, shard } = write;
     const target = { actorId, subject: subjects.ofActor(token, shard) };
     if (sure) return { write, subject: target.subject, head: await heads.corrected(target, operation) };
     // Whoever expects nothing needs no look-up: the server checks.
-    const hint = heads.known(actorId) ?? (write.expectation.expected === 0 ? NO_HEAD : undefined);
+    const known = heads.known(actorId);
+    if (known !== undefined) observer?.event?.("cacheHit", { actorId });
+    const hint = known ?? (write.expectation.expected === 0 ? NO_HEAD : undefined);
     return { write, subject: target.subject, head: hint ?? await heads.head(target, "session", operation) };
-  }
-
-  /** The sequence of the last message; or why nothing was stored, where another attempt may do better. */
-  async #publish(messages: WireMessage[], writes: readonly Write[], operation: Operation): Promise<number | Failed> {
-    const { api } = this.#parts;
-    try {
-      return (await api.publish(messages, operation)).seq;
-    } catch (error) {
-      if (!(error instanceof Failed)) throw error;
-      const { failure, cause } = error;
-      if (failure.kind === "silence") {
-        const actorIds = writes.map(({ actorId }) => actorId);
-        const eventIds = writes.flatMap(({ drafts }) => drafts.map(({ id }) => id));
-        throw new UnknownOutcomeError({ actorIds, eventIds }, { cause });
-      }
-      const again = failure.kind === "absent" ||
-        failure.kind === "answer" && (failure.meaning === "conflict" || failure.meaning === "busy");
-      if (!again) throw api.errorOf(error);
-      return error;
-    }
   }
 
   #plan(onto: readonly Onto[], epochs: readonly number[]): Plan<AppendResult[]> {
@@ -171,19 +127,28 @@ export class Appender {
       const epoch = epochs[onto.indexOf(one)] ?? 0;
       const checks = [...this.#fences(write), ...(index === written.length - 1 ? others : [])];
       const commit = { subject, events, version, previous: head.sequence, epoch, checks };
-      return { actorId: write.actorId, commit, messages: encodeCommit(commit, this.#messageSize) };
+      return { write, commit, messages: encodeCommit(commit, this.#messageSize) };
     });
     const messages = commits.flatMap((commit) => commit.messages);
+    let behind = messages.length;
     return {
       messages,
-      stored: (sequence): AppendResult[] => {
+      commits: commits.map(({ write, commit: { subject, previous }, messages: { length } }) => ({
+        target: { actorId: write.actorId, subject },
+        previous,
+        behind: behind -= length,
+        isOurs: ({ events }): boolean => isSame(write, events),
+      })),
+      checks: commits.flatMap(({ commit: { checks } }) => checks),
+      stored: (sequence, duplicate): AppendResult[] => {
         let position = sequence - messages.length;
-        const results = new Map(commits.map(({ actorId, commit: { events, version, epoch }, messages: { length } }) => {
+        const results = new Map(commits.map(({ write, commit: { events, version, epoch }, messages: { length } }) => {
+          const { actorId } = write;
           position += length; // the messages of a batch have consecutive sequences
           this.#learnt(actorId, { version, sequence: position, epoch, deleted: false });
-          return [actorId, { actorId, version, position, events, duplicate: false }];
+          return [actorId, { actorId, version, position, events, duplicate }];
         }));
-        return onto.map((one) => results.get(one.write.actorId) ?? found(one, false));
+        return this.#reported(onto.map((one) => results.get(one.write.actorId) ?? found(one, duplicate)));
       },
     };
   }
@@ -227,7 +192,7 @@ export class Appender {
     });
   }
 
-  #fences({ shard, fence }: Write): { subject: string; sequence: number }[] {
+  #fences({ shard, fence }: Write): Check[] {
     return fence?.checked ? [{ subject: this.#parts.subjects.ofFence(shard), sequence: fence.epoch }] : [];
   }
 
@@ -247,6 +212,22 @@ export class Appender {
       const epoch = message?.sequence ?? 0;
       if (epoch !== fence.epoch) throw new FencedError({ shard, epoch });
     }
+  }
+
+  #conflict({ write: { actorId, expectation }, head: { version } }: Onto): VersionConflictError {
+    const error = conflict(actorId, expectation, version);
+    const { expectedVersion, actualVersion } = error;
+    this.#parts.observer?.event?.("conflict", { actorId, expectedVersion, actualVersion });
+    return error;
+  }
+
+  #reported(results: AppendResult[]): AppendResult[] {
+    const { observer } = this.#parts;
+    if (observer === undefined) return results;
+    for (const { duplicate, actorId, version, events } of results) {
+      if (duplicate && events.length > 0) observer.event?.("duplicate", { actorId, version });
+    }
+    return results;
   }
 
   #learnt(actorId: string, head: Head): Head {

@@ -134,7 +134,7 @@ export class OrderedConsumer implements AsyncDisposable {
   async #open(patience: number): Promise<void> {
     const expires = performance.now() + patience;
     for (let pause = 10;; pause = Math.min(2 * pause, MAX_PAUSE)) {
-      const operation = new Operation(Math.min(patience, TRY), this.#options.signal);
+      const operation = new Operation(Math.min(patience, TRY), this.#options.signal, TRY);
       await this.#close();
       try {
         return await this.#create(operation);
@@ -216,7 +216,12 @@ export class OrderedConsumer implements AsyncDisposable {
     this.#lose();
     subscription.unsubscribe();
     try {
-      await this.#api.call("CONSUMER.DELETE", undefined, new Operation(GOOD_BYE, undefined), `.${this.#name}`);
+      await this.#api.call(
+        "CONSUMER.DELETE",
+        undefined,
+        new Operation(GOOD_BYE, undefined, GOOD_BYE),
+        `.${this.#name}`,
+      );
     } catch (error) {
       // The server removes a consumer that nobody listens to by itself.
       if (!(error instanceof Failed)) throw error;

@@ -1,7 +1,7 @@
 /** Direct Get: what any replica of the stream answers, which may lag behind its leader. */
 import { createInbox, type Msg, type MsgCallback, type Subscription } from "@nats-io/nats-core";
 import { answerOf, Failed, failureOf } from "./answer.ts";
-import { inboxPrefixOf, type JetStreamApi, toMilliseconds, TRY } from "./jetstream_api.ts";
+import { inboxPrefixOf, type JetStreamApi, toMilliseconds } from "./jetstream_api.ts";
 import type { Operation } from "./operation.ts";
 import type { RawMessage } from "./wire.ts";
 
@@ -34,7 +34,7 @@ export class DirectGet {
     const { promise, resolve, reject } = Promise.withResolvers<Batch>();
     const messages: DirectMessage[] = [];
     const subject = this.#api.subject("DIRECT.GET");
-    const silence = (): void => reject(new Error(`no answer within ${TRY} ms`));
+    const silence = (): void => reject(new Error(`no answer within ${operation.patience} ms`));
     let subscription: Subscription | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     promise.catch(() => {}); // it may fail before anybody waits for it, or after
@@ -43,7 +43,7 @@ export class DirectGet {
       if (error) return reject(error);
       const { code = 0, description = "" } = message.headers ?? {};
       if (code === 0) {
-        timer = setTimeout(silence, TRY);
+        timer = setTimeout(silence, operation.patience);
         messages.push(new DirectMessage(message));
       } else if (code === 204 || code === 404) {
         resolve({ messages, pending: Number(message.headers?.get("Nats-Num-Pending") ?? 0) });
@@ -54,7 +54,7 @@ export class DirectGet {
       const reply = createInbox(inboxPrefixOf(this.#api.nc));
       subscription = this.#api.nc.subscribe(reply, { callback });
       this.#api.nc.publish(subject, JSON.stringify(request), { reply });
-      timer = setTimeout(silence, TRY);
+      timer = setTimeout(silence, operation.patience);
       return await operation.until(promise);
     } catch (error) {
       operation.signal?.throwIfAborted();

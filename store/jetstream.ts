@@ -29,7 +29,7 @@ import { Lanes } from "./lanes.ts";
 import { listActors } from "./list.ts";
 import { readStream } from "./live.ts";
 import type { ReaderParts } from "./reader_parts.ts";
-import type { Observer } from "./observer.ts";
+import { type Attributes, harmless, observed, observedItems, type Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
 import { checkConsistency, whole } from "./range.ts";
 import { checkNamespace, shardOfToken } from "./shard.ts";
@@ -109,7 +109,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     const { messageSize = 16_384, cachedActors = 65_536 } = options;
     const direct = new DirectGet(api);
     const heads = new Heads(api, direct, decoder, new VersionCache(cachedActors));
-    const parts = { api, direct, subjects, shards, decoder, heads, timeout, observer: options.observer };
+    const parts = { api, direct, subjects, shards, decoder, heads, timeout, observer: harmless(options.observer) };
     const history = new History(parts);
     this.namespace = namespace;
     this.shards = shards;
@@ -120,7 +120,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     this.#heads = heads;
     this.#history = history;
     this.#parts = parts;
-    this.#appender = new Appender({ api, subjects, heads, history, lanes: new Lanes(), messageSize });
+    this.#appender = new Appender({ ...parts, history, lanes: new Lanes(), messageSize });
   }
 
   /**
@@ -167,12 +167,16 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     const { api } = this.#parts;
     const operation = this.#operation(options);
     const which = { last_by_subj: this.#subjects.events };
-    return (await api.reading(operation, () => api.get(which, operation)))?.sequence ?? 0;
+    return await this.#observed("position", {}, async () => {
+      return (await api.reading(operation, () => api.get(which, operation)))?.sequence ?? 0;
+    });
   }
 
   async saveEvent(event: E, options: SaveOptions = {}): Promise<AppendResult<E>> {
     const operation = this.#operation(options);
-    return await this.#write(saveWrite(this.#writer, event, options), operation) as AppendResult<E>;
+    const write = saveWrite(this.#writer, event, options);
+    const [result] = await this.#write("saveEvent", [write], operation);
+    return result as AppendResult<E>;
   }
 
   async append<const Id extends string>(
@@ -182,7 +186,8 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   ): Promise<AppendResult<EventsFor<E, Id>>> {
     const operation = this.#operation(options);
     const write = appendWrite(this.#writer, actorId, events as readonly NewEvent[], options);
-    return await this.#write(write, operation) as never;
+    const [result] = await this.#write("append", [write], operation);
+    return result as never;
   }
 
   async transact<const Ids extends readonly string[]>(
@@ -191,7 +196,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   ): Promise<{ readonly [I in keyof Ids]: AppendResult<EventsFor<E, Ids[I]>> }> {
     const operation = this.#operation(options);
     const requests = commits as readonly CommitRequest<Event, string>[];
-    return await this.#appender.write(transactWrites(this.#writer, requests, options), operation) as never;
+    return await this.#write("transact", transactWrites(this.#writer, requests, options), operation) as never;
   }
 
   async getEvents<const Id extends string>(
@@ -199,19 +204,22 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     fromVersion = 0,
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
-    const events: Event[] = [];
-    for await (const commit of this.#read(actorId, { ...options, fromVersion })) {
-      if (commit.deleted) return [];
-      for (const event of commit.events) events.push(event);
-    }
-    return events as never;
+    const commits = this.#read(actorId, { ...options, fromVersion });
+    return await this.#observed("getEvents", { actorId }, async () => {
+      const events: Event[] = [];
+      for await (const commit of commits) {
+        if (commit.deleted) return [];
+        for (const event of commit.events) events.push(event);
+      }
+      return events as never;
+    }, ({ length: events }) => ({ events }));
   }
 
   async *readActor<const Id extends string>(
     actorId: Id,
     options: ReadActorOptions = {},
   ): AsyncIterable<Commit<EventsFor<E, Id>>> {
-    for await (const commit of this.#read(actorId, options)) {
+    for await (const commit of this.#observedItems("readActor", { actorId }, this.#read(actorId, options))) {
       yield commit as never;
       this.#check(options);
     }
@@ -223,37 +231,47 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     if (consistency === "cached") {
       // Before the id is checked and encoded: that costs more than the look-up.
       const known = this.#heads.known(actorId);
-      if (known !== undefined) return known.version;
+      if (known !== undefined) {
+        this.#parts.observer?.event?.("cacheHit", { actorId });
+        return known.version;
+      }
     }
     checkConsistency(consistency, ["session", "leader", "cached"]);
     const operation = this.#operation(options);
     const last = consistency === "leader" ? "leader" : "session";
-    return (await this.#heads.last(this.#target(actorId), last, operation))?.head.version ?? 0;
+    const target = this.#target(actorId);
+    const look = async (): Promise<number> => (await this.#heads.last(target, last, operation))?.head.version ?? 0;
+    return await this.#observed("getLatestVersion", { actorId }, look, (version) => ({ version }));
   }
 
   async *readAll<const Types extends string = string, const ActorTypes extends string = string>(
     options: ReadAllOptions<E, Types, ActorTypes> = {},
   ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
     const signal = this.#untilClosed(options);
-    yield* readStream(this.#parts, options as ReadAllOptions<Event, string, string>, signal) as AsyncIterable<never>;
+    const commits = readStream(this.#parts, options as ReadAllOptions<Event, string, string>, signal);
+    yield* this.#observedItems("readAll", {}, commits) as AsyncIterable<never>;
   }
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
-    yield* listActors(this.#parts, options.actorType, this.#untilClosed(options));
+    const actors = listActors(this.#parts, options.actorType, this.#untilClosed(options));
+    yield* this.#observedItems("listActors", {}, actors);
   }
 
   async deleteActor(actorId: string, options: DeleteOptions = {}): Promise<Commit<never>> {
     const operation = this.#operation(options);
-    const buried = await this.#appender.bury(deleteWrite(this.#writer, actorId, options), operation);
-    if (buried === undefined) return { actorId, version: 0, position: 0, events: [] };
-    const { version, sequence: position } = buried;
-    try {
-      await this.#erase(this.#target(actorId), position, options);
-    } catch (cause) {
-      // Deleted it is; what is left of the history nobody reads, and the next call erases it.
-      throw new UnknownOutcomeError({ actorIds: [actorId], eventIds: [] }, { cause });
-    }
-    return { actorId, version, position, events: [], deleted: true };
+    const write = deleteWrite(this.#writer, actorId, options);
+    return await this.#observed("deleteActor", { actorId }, async () => {
+      const buried = await this.#appender.bury(write, operation);
+      if (buried === undefined) return { actorId, version: 0, position: 0, events: [] };
+      const { version, sequence: position } = buried;
+      try {
+        await this.#erase(this.#target(actorId), position, options);
+      } catch (cause) {
+        // Deleted it is; what is left of the history nobody reads, and the next call erases it.
+        throw new UnknownOutcomeError({ actorIds: [actorId], eventIds: [] }, { cause });
+      }
+      return { actorId, version, position, events: [], deleted: true };
+    });
   }
 
   /** Ends what this store has begun: live reads reject with CLOSED. The connection stays open. */
@@ -294,8 +312,30 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     return this.#history.read(this.#target(actorId), options);
   }
 
-  async #write(write: Write, operation: Operation): Promise<AppendResult> {
-    const [result] = await this.#appender.write([write], operation);
-    return result as AppendResult;
+  async #write(method: string, writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
+    if (this.#parts.observer === undefined) return await this.#appender.write(writes, operation);
+    const [first, second] = writes;
+    const attributes = {
+      ...(first && second === undefined ? { actorId: first.actorId } : { actors: writes.length }),
+      events: writes.reduce((sum, { drafts }) => sum + drafts.length, 0),
+    };
+    return await this.#observed(method, attributes, () => this.#appender.write(writes, operation));
+  }
+
+  async #observed<T>(
+    method: string,
+    attributes: Attributes,
+    work: () => Promise<T>,
+    result: (value: T) => Attributes = () => ({}),
+  ): Promise<T> {
+    const { observer } = this.#parts;
+    if (observer === undefined) return await work();
+    return await observed(observer, method, { namespace: this.namespace, ...attributes }, work, result);
+  }
+
+  #observedItems<T>(method: string, attributes: Attributes, items: AsyncIterable<T>): AsyncIterable<T> {
+    const { observer } = this.#parts;
+    if (observer === undefined) return items;
+    return observedItems(observer, method, { namespace: this.namespace, ...attributes }, items);
   }
 }

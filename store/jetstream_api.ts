@@ -1,27 +1,13 @@
 /** Requests to JetStream, below the client's own JetStream layer: raw answers, every failure told apart. */
-import { headers, type Msg, type MsgHdrs, type NatsConnection, type RequestOptions } from "@nats-io/nats-core";
-import { BatchTooLargeError, EventTooLargeError } from "../errors.ts";
+import type { Msg, NatsConnection, RequestOptions } from "@nats-io/nats-core";
 import { answerOf, errorOf, Failed, failureOf, isPassing } from "./answer.ts";
 import type { Operation } from "./operation.ts";
 import { untraced } from "./untraced.ts";
-import type { RawMessage, WireMessage } from "./wire.ts";
+import type { RawMessage } from "./wire.ts";
 
-/** Milliseconds after which a read without an answer is asked again: a leader that dies takes its requests along. */
-export const TRY = 2_000;
 /** Milliseconds before a read that failed is tried again; doubled up to `MAX_PAUSE`. */
 const PAUSE = 25;
 const MAX_PAUSE = 500;
-
-/** Messages in one atomic batch: nats-server `server/jetstream_batching.go`. */
-const MAX_BATCH = 1_000;
-/** Bytes of `NATS/1.0` and the empty line behind the headers. */
-const FRAME = 12;
-
-/** The server's answer to a publish. */
-export interface PubAck {
-  /** The sequence of the last message. */
-  readonly seq: number;
-}
 
 /** A stored message as `STREAM.MSG.GET` gives it, bytes in base64. */
 interface StoredMessage {
@@ -32,7 +18,8 @@ interface StoredMessage {
   readonly time: string;
 }
 
-interface ErrorAnswer {
+/** What the server answers in place of what was asked for. */
+export interface ErrorAnswer {
   readonly error?: { readonly err_code: number; readonly description: string };
 }
 
@@ -58,7 +45,9 @@ export class JetStreamApi {
     await null; // a request on a stack of its own: see `untraced`
     operation.signal?.throwIfAborted();
     try {
-      return await this.#request(subject, payload, operation, { timeout: Math.min(TRY, operation.remaining) });
+      return await this.request(subject, payload, operation, {
+        timeout: Math.min(operation.patience, operation.remaining),
+      });
     } catch (error) {
       operation.signal?.throwIfAborted();
       throw new Failed(failureOf(error, subject), error);
@@ -81,8 +70,19 @@ export class JetStreamApi {
       } catch (error) {
         if (!(error instanceof Failed)) throw error;
         if (!isPassing(error.failure) || operation.remaining <= pause) throw this.errorOf(error);
+        if (error.failure.kind === "absent") await this.#checkStream(operation);
         await operation.pause(pause);
       }
+    }
+  }
+
+  /** Nobody answers Direct Get and publishes where the stream is gone; this the servers answer without it. */
+  async #checkStream(operation: Operation): Promise<void> {
+    try {
+      await this.call("STREAM.INFO", undefined, operation);
+    } catch (error) {
+      if (!(error instanceof Failed)) throw error;
+      if (error.failure.kind === "answer" && error.failure.meaning === "gone") throw this.errorOf(error);
     }
   }
 
@@ -91,58 +91,10 @@ export class JetStreamApi {
     return errorOf(failure, this.stream, cause);
   }
 
-  /**
-   * Stores messages, all or none: one by a publish, several by an atomic batch, whose last message alone is answered
-   * (the client's own `Batch` hides the server's errors).
-   * @throws {EventTooLargeError} {@linkcode BatchTooLargeError} before anything is sent
-   */
-  async publish(messages: readonly WireMessage[], operation: Operation): Promise<PubAck> {
-    if (messages.length > MAX_BATCH) throw new BatchTooLargeError({ messages: messages.length, limit: MAX_BATCH });
-    const batch = messages.length > 1 ? crypto.randomUUID() : undefined;
-    const prepared = messages.map((message, index) => {
-      const last = index === messages.length - 1;
-      const fields = batch === undefined ? {} : {
-        "Nats-Batch-Id": batch,
-        "Nats-Batch-Sequence": String(index + 1),
-        ...(last && { "Nats-Batch-Commit": "1" }),
-      };
-      return { ...message, headers: this.#headers({ ...message, headers: { ...message.headers, ...fields } }) };
-    });
-    const commit = prepared.pop();
-    if (commit === undefined) throw new RangeError("nothing to publish");
-    await null;
-    operation.signal?.throwIfAborted();
-    let answer: PubAck & ErrorAnswer;
-    try {
-      for (const { subject, payload, headers } of prepared) this.nc.publish(subject, payload, { headers });
-      const { subject, payload, headers } = commit;
-      answer = (await this.#request(subject, payload, operation, { timeout: operation.remaining, headers })).json();
-    } catch (error) {
-      // Whoever gives up waiting does not know what became of it.
-      if (operation.signal?.aborted) {
-        throw new Failed({ kind: "silence", description: "aborted" }, operation.signal.reason);
-      }
-      throw new Failed(failureOf(error, commit.subject), error);
-    }
-    if (answer.error) throw new Failed(answerOf(answer.error));
-    return answer;
-  }
-
-  #request(subject: string, payload: Uint8Array | string, operation: Operation, options: RequestOptions): Promise<Msg> {
+  /** The client's request, ended by the operation too. */
+  request(subject: string, payload: Uint8Array | string, operation: Operation, options: RequestOptions): Promise<Msg> {
     const timed = { ...options, timeout: Math.max(1, options.timeout) };
     return operation.until(untraced(() => this.nc.request(subject, payload, timed)));
-  }
-
-  #headers({ headers: fields, payload }: WireMessage): MsgHdrs {
-    const head = headers();
-    let size = payload.length + FRAME;
-    for (const [name, value] of Object.entries(fields)) {
-      head.append(name, value);
-      size += name.length + value.length + 4;
-    }
-    const limit = this.nc.info?.max_payload ?? Infinity;
-    if (size > limit) throw new EventTooLargeError({ size, limit });
-    return head;
   }
 
   /** A message of the stream, from its leader; undefined if there is none. */

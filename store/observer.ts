@@ -1,21 +1,103 @@
 /** What the parts of the library report to: small enough that telemetry needs no change in them. */
+import { isAetherError } from "../errors.ts";
 
 /** Facts beside a report. */
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
 /** An operation that began. */
 export interface Observed {
-  /** Called once: `"ok"`, or the `code` of the error, or `"aborted"`. */
+  /** Called once. `"ok"`, the `code` of the error that it ended with, `"aborted"`, or `"error"` for any other. */
   end(outcome: string, attributes?: Attributes): void;
 }
 
 /**
- * What the parts report to. Nothing is computed for it where it is not set. It must not throw: what it throws reaches
- * the caller of the operation.
+ * What the parts report to; costs nothing where it is not set. What it throws fails no operation: it goes unhandled.
+ *
+ * A store starts an operation for each call, by the name of the method, with `namespace`, and `actorId` where it is of
+ * one actor. Its events:
+ *
+ * | event | when | attributes |
+ * | --- | --- | --- |
+ * | `conflict` | a write lost | `actorId`, `expectedVersion`, `actualVersion` |
+ * | `duplicate` | a write was stored already | `actorId`, `version` |
+ * | `retry` | the server refused a write for the moment, or did not answer | `stream`, `reason` |
+ * | `cacheHit` | a write or a look-up needed no round trip to know the version | `actorId` |
+ * | `stall` | a reader found the server silent and began anew | `stream`, `silence` in milliseconds |
  */
 export interface Observer {
   /** Something happened. */
   event?(name: string, attributes: Attributes): void;
   /** An operation began. Undefined: its end is of no interest. */
   start?(operation: string, attributes: Attributes): Observed | undefined;
+}
+
+/** The observer, whose errors fail nothing. */
+export function harmless(observer: Observer | undefined): Observer | undefined {
+  if (observer === undefined) return undefined;
+  return {
+    event(name, attributes): void {
+      attempt(() => observer.event?.(name, attributes));
+    },
+    start(operation, attributes): Observed | undefined {
+      const observed = attempt(() => observer.start?.(operation, attributes));
+      return observed && { end: (outcome, more): void => attempt(() => observed.end(outcome, more)) };
+    },
+  };
+}
+
+/** Nobody swallows it either. */
+function attempt<T>(report: () => T): T | undefined {
+  try {
+    return report();
+  } catch (error) {
+    void Promise.reject(error);
+    return undefined;
+  }
+}
+
+/** Reports the begin and the end of some work. */
+export async function observed<T>(
+  observer: Observer,
+  operation: string,
+  attributes: Attributes,
+  work: () => Promise<T>,
+  result: (value: T) => Attributes,
+): Promise<T> {
+  const begun = observer.start?.(operation, attributes);
+  try {
+    const value = await work();
+    begun?.end("ok", result(value));
+    return value;
+  } catch (error) {
+    begun?.end(outcomeOf(error));
+    throw error;
+  }
+}
+
+/** Reports the begin and the end of a reading, and how many things it gave. */
+export async function* observedItems<T>(
+  observer: Observer,
+  operation: string,
+  attributes: Attributes,
+  items: AsyncIterable<T>,
+): AsyncGenerator<T, void, undefined> {
+  const begun = observer.start?.(operation, attributes);
+  let outcome = "ok"; // who breaks off has what was wanted
+  let count = 0;
+  try {
+    for await (const item of items) {
+      count++;
+      yield item;
+    }
+  } catch (error) {
+    outcome = outcomeOf(error);
+    throw error;
+  } finally {
+    begun?.end(outcome, { count });
+  }
+}
+
+function outcomeOf(error: unknown): string {
+  if (isAetherError(error)) return error.code;
+  return error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name) ? "aborted" : "error";
 }

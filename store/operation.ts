@@ -1,15 +1,21 @@
 /** One call of a store: how long it may take, and what ends it early. */
 
+/** Milliseconds that one answer may take. */
+const MAX_PATIENCE = 2_000;
+
 /** Bounds of one call. */
 export class Operation {
   /** Undefined: nothing ends it early. */
   readonly signal: AbortSignal | undefined;
+  /** Milliseconds after which what was not answered is asked again: a leader that dies takes its requests along. */
+  readonly patience: number;
   readonly #expires: number;
 
   /** Milliseconds from now. */
-  constructor(timeout: number, signal: AbortSignal | undefined) {
+  constructor(timeout: number, signal: AbortSignal | undefined, patience = Math.min(MAX_PATIENCE, timeout / 5)) {
     signal?.throwIfAborted();
     this.signal = signal;
+    this.patience = patience;
     this.#expires = performance.now() + timeout;
   }
 

@@ -19,8 +19,15 @@ const OLDEST_SERVER = [2, 12] as const;
 const DUPLICATE_WINDOW = 100_000_000;
 /** `stream name already in use with a different configuration`: another process made it meanwhile. */
 const NAME_IN_USE = 10058;
-/** `replicas > 1 not supported in non-clustered mode`, `no suitable peers for placement`. */
-const REPLICAS: ReadonlySet<number> = new Set([10074, 10005]);
+/** What a stream may be refused for, by setting. */
+const REFUSED: ReadonlyMap<number, string> = new Map([
+  [10074, "replicas"], // replicas > 1 not supported in non-clustered mode
+  [10005, "replicas"], // no suitable peers for placement
+  [10065, "subjects"], // subjects overlap with an existing stream
+  [10113, "max_bytes"], // account requires a stream config to have max bytes set
+]);
+/** Milliseconds that JetStream may be missing, of a server that has just started. */
+const ABSENT = 1_000;
 
 /** As the server has it; only what is read here. */
 export interface StreamInfo {
@@ -77,12 +84,14 @@ export async function openStream(
 
 /** The stream as it is; undefined if there is none. */
 export async function findStream(api: JetStreamApi, operation: Operation): Promise<StreamInfo | undefined> {
+  const began = performance.now();
   return await api.reading(operation, async () => {
     try {
       return await api.call<StreamInfo>("STREAM.INFO", undefined, operation);
     } catch (error) {
       const failure = error instanceof Failed ? error.failure : undefined;
       if (failure?.kind === "answer" && failure.meaning === "gone") return undefined;
+      if (failure?.kind === "absent" && performance.now() - began > ABSENT) throw api.errorOf(error as Failed);
       throw error;
     }
   });
@@ -150,18 +159,28 @@ async function createStream(
       return await api.call<StreamInfo>("STREAM.CREATE", config, operation);
     } catch (error) {
       const failure = error instanceof Failed ? error.failure : undefined;
-      if (failure?.kind === "answer" && REPLICAS.has(failure.code)) {
-        const differences = [{
-          setting: "replicas",
-          expected: String(config.num_replicas),
-          actual: failure.description,
-        }];
-        throw new StreamConfigError({ stream: api.stream, differences }, `${api.stream}: ${failure.description}`);
-      }
-      if (failure?.kind !== "answer" || failure.code !== NAME_IN_USE) throw error;
-      return await api.call<StreamInfo>("STREAM.INFO", undefined, operation);
+      if (failure?.kind !== "answer") throw error;
+      if (failure.code === NAME_IN_USE) return await api.call<StreamInfo>("STREAM.INFO", undefined, operation);
+      if (failure.meaning !== "refused") throw error;
+      throw notMade(api.stream, config, failure);
     }
   });
+}
+
+/** Where the server will not have the stream as it must be, the operator can make it. */
+function notMade(
+  stream: string,
+  config: Record<string, unknown>,
+  { code, description }: { readonly code: number; readonly description: string },
+): StreamConfigError {
+  const setting = REFUSED.get(code) ?? "stream";
+  const expected = JSON.stringify(config[setting === "replicas" ? "num_replicas" : setting] ?? config);
+  return new StreamConfigError(
+    { stream, differences: [{ setting, expected, actual: description }] },
+    `${stream} could not be made: ${description}. Make it with what else your server asks for; all that Aether needs is ${
+      JSON.stringify(config)
+    }`,
+  );
 }
 
 /** `retention`, `storage` and `allow_atomic` cannot all be changed on a stream that is there; the rest can. */

@@ -45,8 +45,14 @@ export interface NewCommit {
   /** 0 if none. */
   readonly epoch: number;
   readonly deleted?: boolean;
-  /** Subjects that are not written and must still end at a sequence. */
-  readonly checks?: readonly { readonly subject: string; readonly sequence: number }[];
+  /** Of subjects that are not written. */
+  readonly checks?: readonly Check[];
+}
+
+/** A subject that must still end at a sequence. */
+export interface Check {
+  readonly subject: string;
+  readonly sequence: number;
 }
 
 const utf8 = new TextEncoder();

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isAetherError } from "../../errors.ts";
-import { answerOf, errorOf, Failed, failureOf, isPassing } from "../../store/answer.ts";
 import { deliveryOf } from "../../store/delivery.ts";
 import { toMilliseconds } from "../../store/jetstream_api.ts";
 import { Lanes } from "../../store/lanes.ts";
@@ -82,58 +80,6 @@ describe("lanes", () => {
     gate.resolve();
     await Promise.all([first, third]);
     assert.deepEqual(log, ["first", "third"]);
-  });
-});
-
-describe("answers of the server", () => {
-  const meanings: [code: number, meaning: string, error: string][] = [
-    [10071, "conflict", "UNAVAILABLE"],
-    [10164, "conflict", "UNAVAILABLE"],
-    [10176, "busy", "UNAVAILABLE"],
-    [10210, "busy", "UNAVAILABLE"],
-    [10008, "busy", "UNAVAILABLE"],
-    [10037, "none", "UNAVAILABLE"],
-    [10043, "none", "UNAVAILABLE"],
-    [10059, "gone", "STREAM_CONFIG"],
-    [10077, "limit", "LIMIT_REACHED"],
-    [10047, "limit", "LIMIT_REACHED"],
-    [10002, "limit", "LIMIT_REACHED"],
-    [10039, "refused", "UNAVAILABLE"],
-    [99999, "refused", "UNAVAILABLE"],
-  ];
-  for (const [code, meaning, error] of meanings) {
-    it(`${code} means ${meaning}`, () => {
-      const failure = answerOf({ err_code: code, description: "text" });
-      assert.deepEqual(failure, { kind: "answer", meaning, code, description: `text (${code})` });
-      assert.equal(isPassing(failure), meaning === "busy");
-      assert.equal(errorOf(failure, "AETHER_x").code, error);
-    });
-  }
-
-  it("10057 means none for a message before the first, and else that it was refused", () => {
-    const meaning = (description: string): unknown => {
-      const failure = answerOf({ err_code: 10057, description });
-      return failure.kind === "answer" ? failure.meaning : undefined;
-    };
-    assert.deepEqual([meaning("no message found"), meaning("message delete not permitted")], ["none", "refused"]);
-  });
-
-  it("and the errors of the client are told apart by name, in causes too", () => {
-    const named = (name: string, cause?: Error): Error => Object.assign(new Error("text", { cause }), { name });
-    const kind = (error: unknown): string => failureOf(error, "subject").kind;
-    assert.equal(kind(named("RequestError", named("NoResponders"))), "absent");
-    assert.equal(kind(named("PermissionViolationError")), "forbidden");
-    assert.equal(kind(named("RequestError", named("PermissionViolationError"))), "forbidden");
-    assert.equal(kind(named("ClosedConnectionError")), "closed");
-    assert.equal(kind(named("TimeoutError")), "silence");
-    assert.equal(kind(named("RequestError")), "silence");
-    assert.equal(kind("odd"), "silence");
-    const error = errorOf(
-      failureOf(named("PermissionViolationError"), "aether.x"),
-      "AETHER_x",
-      new Failed({ kind: "absent", description: "" }),
-    );
-    assert.ok(isAetherError(error, "PERMISSION") && error.subject === "aether.x" && error.cause);
   });
 });
 
