@@ -103,7 +103,7 @@ export function failureOf(error: unknown, subject: string): Failure {
   const description = `${subject}: ${message}`;
   switch (cause ?? name) {
     case "NoResponders":
-      return { kind: "absent", description: `${description}. ${REMEDY}` };
+      return absent(subject);
     case "PermissionViolationError":
       return { kind: "forbidden", subject: forbiddenBy(error) ?? subject, description };
     case "ClosedConnectionError":
@@ -117,6 +117,11 @@ export function failureOf(error: unknown, subject: string): Failure {
 /** How many messages a batch may have, as the server says where there were more; NaN if it does not. */
 export function limitOf({ description }: { readonly description: string }): number {
   return Number(/: (\d+) /.exec(description)?.[1]);
+}
+
+/** Nobody listens. */
+export function absent(subject: string): Failure {
+  return { kind: "absent", description: `${subject}: no responders. ${REMEDY}` };
 }
 
 /** It may be the subject of the answers. */

@@ -37,23 +37,27 @@ export class Appender {
 
   /** Stores all of the writes or none. */
   async write(writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
-    return await this.#attempt(writes, operation, async (onto, sure) => {
+    return await this.#attempt<AppendResult[]>(writes, operation, (onto, sure) => {
       const dead = onto.find(({ head }) => head.deleted);
       if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
-      if (onto.some(({ write, head }) => !holds(write.expectation, head.version))) {
-        if (!sure) return "ask the leader";
-        const result = await this.#repeated(onto, operation);
-        if (result !== undefined) return { result: this.#reported(result) };
-      }
-      if (await this.#mayBeFenced(onto, sure, operation)) return "ask the leader";
-      const epochs = onto.map(({ write: { shard, fence }, head }) => nextEpoch(shard, fence, head.epoch));
-      const lost = onto.find(({ write, head }) => !holds(write.expectation, head.version));
-      if (lost !== undefined) throw this.#conflict(lost);
-      if (onto.every(({ write }) => write.drafts.length === 0)) {
-        return sure ? { result: onto.map((one) => found(one, false)) } : "ask the leader";
-      }
-      return this.#plan(onto, epochs);
+      if (sure) return this.#decide(onto, operation);
+      if (onto.some(isLost) || onto.some(isFenced)) return "ask the leader";
+      if (onto.every(({ write }) => write.drafts.length === 0)) return "ask the leader";
+      return this.#plan(onto);
     });
+  }
+
+  /** Onto what the leader has. */
+  async #decide(onto: readonly Onto[], operation: Operation): Promise<Plan<AppendResult[]>> {
+    const lost = onto.find(isLost);
+    if (lost !== undefined) {
+      const result = await this.#repeated(onto, operation);
+      if (result !== undefined) return { result: this.#reported(result) };
+    }
+    await this.#checkFences(onto, operation);
+    if (lost !== undefined) throw this.#conflict(lost);
+    if (onto.every(({ write }) => write.drafts.length === 0)) return { result: onto.map((one) => found(one, false)) };
+    return this.#plan(onto);
   }
 
   /** Puts a tombstone behind an actor's history; what it says, or what is there: undefined for an actor that never was. */
@@ -62,13 +66,12 @@ export class Appender {
       const { head, subject } = onto as Onto;
       const { version, sequence: previous } = head;
       if (head.deleted) return { result: head };
-      if (await this.#mayBeFenced([onto as Onto], sure, operation)) return "ask the leader";
+      const lost = isLost(onto as Onto);
+      if (!sure && (lost || version === 0 || isFenced(onto as Onto))) return "ask the leader";
+      if (sure) await this.#checkFences([onto as Onto], operation);
+      if (lost) throw this.#conflict(onto as Onto);
+      if (version === 0) return { result: undefined };
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
-      if (!holds(write.expectation, version) || version === 0) {
-        if (!sure) return "ask the leader";
-        if (!holds(write.expectation, version)) throw this.#conflict(onto as Onto);
-        return { result: undefined };
-      }
       const checks = this.#fences(write);
       const messages = encodeCommit(
         { subject, events: [], version, previous, epoch, deleted: true, checks },
@@ -94,8 +97,9 @@ export class Appender {
     operation: Operation,
     plan: (onto: readonly Onto[], sure: boolean) => Plan<T> | Promise<Plan<T>>,
   ): Promise<T> {
-    const look = (sure: boolean): Promise<Onto[]> =>
-      Promise.all(writes.map((write) => this.#onto(write, sure, operation)));
+    const look = (sure: boolean): readonly Onto[] | Promise<Onto[]> =>
+      (sure ? undefined : this.#known(writes)) ??
+        Promise.all(writes.map((write) => this.#onto(write, sure, operation)));
     return await this.#parts.lanes.run(
       writes.map(({ actorId }) => actorId),
       operation,
@@ -103,28 +107,38 @@ export class Appender {
     );
   }
 
-  async #onto(write: Write, sure: boolean, operation: Operation): Promise<Onto> {
+  /** What can be said without asking anybody: whoever expects nothing needs no look-up, the server checks. */
+  #known(writes: readonly Write[]): Onto[] | undefined {
     const { heads, subjects, observer } = this.#parts;
-    const { actorId, token, shard } = write;
-    const target = { actorId, subject: subjects.ofActor(token, shard) };
-    if (sure) return { write, subject: target.subject, head: await heads.corrected(target, operation) };
-    // Whoever expects nothing needs no look-up: the server checks.
-    const known = heads.known(actorId);
-    if (known !== undefined) observer?.event?.("cacheHit", { actorId });
-    const hint = known ?? (write.expectation.expected === 0 ? NO_HEAD : undefined);
-    return { write, subject: target.subject, head: hint ?? await heads.head(target, "session", operation) };
+    const known: Onto[] = [];
+    for (const write of writes) {
+      const { actorId, token, shard, expectation } = write;
+      const cached = heads.known(actorId);
+      const head = cached ?? (expectation.expected === 0 ? NO_HEAD : undefined);
+      if (head === undefined) return undefined;
+      if (cached !== undefined) observer?.event?.("cacheHit", { actorId });
+      known.push({ write, subject: subjects.ofActor(token, shard), head });
+    }
+    return known;
   }
 
-  #plan(onto: readonly Onto[], epochs: readonly number[]): Plan<AppendResult[]> {
+  async #onto(write: Write, sure: boolean, operation: Operation): Promise<Onto> {
+    const { heads, subjects } = this.#parts;
+    const { actorId, token, shard } = write;
+    const target = { actorId, subject: subjects.ofActor(token, shard) };
+    const head = sure ? await heads.corrected(target, operation) : await heads.head(target, "session", operation);
+    return { write, subject: target.subject, head };
+  }
+
+  #plan(onto: readonly Onto[]): Plan<AppendResult[]> {
     const written = onto.filter(({ write }) => write.drafts.length > 0);
     // Checks on actors that are not written travel with the last commit.
     const others = onto.filter(({ write }) => write.drafts.length === 0)
       .map(({ subject, head: { sequence } }) => ({ subject, sequence }));
-    const commits = written.map((one, index) => {
-      const { write, subject, head } = one;
+    const commits = written.map(({ write, subject, head }, index) => {
       const events = numbered(write, head.version);
       const version = write.version ?? head.version + events.length;
-      const epoch = epochs[onto.indexOf(one)] ?? 0;
+      const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       const checks = [...this.#fences(write), ...(index === written.length - 1 ? others : [])];
       const commit = { subject, events, version, previous: head.sequence, epoch, checks };
       return { write, commit, messages: encodeCommit(commit, this.#messageSize) };
@@ -196,16 +210,14 @@ export class Appender {
     return fence?.checked ? [{ subject: this.#parts.subjects.ofFence(shard), sequence: fence.epoch }] : [];
   }
 
-  /** Whether what this store believes says that a later owner has written; what the leader says is checked for good. */
-  async #mayBeFenced(onto: readonly Onto[], sure: boolean, operation: Operation): Promise<boolean> {
-    if (sure) await this.#checkFences(onto.map(({ write }) => write), operation);
-    return !sure && onto.some(({ write: { fence }, head }) => fence !== undefined && fence.epoch < head.epoch);
-  }
-
-  /** A batch that was refused does not tell whether it was by a fence. */
-  async #checkFences(writes: readonly Write[], operation: Operation): Promise<void> {
+  /**
+   * A batch that was refused does not tell whether it was by a fence.
+   * @throws {FencedError}
+   */
+  async #checkFences(onto: readonly Onto[], operation: Operation): Promise<void> {
     const { api, subjects } = this.#parts;
-    for (const { shard, fence } of writes) {
+    for (const { write: { shard, fence }, head } of onto) {
+      nextEpoch(shard, fence, head.epoch);
       if (!fence?.checked) continue;
       const which = { last_by_subj: subjects.ofFence(shard) };
       const message = await api.reading(operation, () => api.get(which, operation));
@@ -234,6 +246,15 @@ export class Appender {
     this.#parts.heads.learn(actorId, head);
     return head;
   }
+}
+
+function isLost({ write: { expectation }, head: { version } }: Onto): boolean {
+  return !holds(expectation, version);
+}
+
+/** Whether a later owner has written. */
+function isFenced({ write: { fence }, head: { epoch } }: Onto): boolean {
+  return fence !== undefined && fence.epoch < epoch;
 }
 
 function found({ write: { actorId }, head: { version, sequence } }: Onto, duplicate: boolean): AppendResult {

@@ -84,7 +84,7 @@ export class Attempts<T> {
    * @throws {UnavailableError} if time is up and nothing is stored
    */
   async run(
-    look: (sure: boolean) => Promise<readonly Onto[]>,
+    look: (sure: boolean) => readonly Onto[] | Promise<readonly Onto[]>,
     plan: (onto: readonly Onto[], sure: boolean) => Plan<T> | Promise<Plan<T>>,
   ): Promise<T> {
     try {
@@ -119,8 +119,10 @@ export class Attempts<T> {
       if (!(error instanceof Failed)) throw error;
       const { failure } = error;
       observer?.event?.("retry", { stream: api.stream, reason: failure.description });
-      if (failure.kind === "silence") this.#open = attempt;
-      else if (!isWorthAnother(failure)) this.#refuse(api.errorOf(error));
+      if (failure.kind === "silence") {
+        this.#open = attempt;
+        this.#operation.beMorePatient();
+      } else if (!isWorthAnother(failure)) this.#refuse(api.errorOf(error));
       else if (this.#operation.remaining <= this.#pause) {
         throw new UnavailableError({ reason: `not stored in time: ${failure.description}` }, { cause: error });
       }

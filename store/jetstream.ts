@@ -159,7 +159,13 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     const prefix = domain === undefined ? apiPrefix : `$JS.${domain}.API`;
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const operation = new Operation(timeout, signal);
-    const actual = await openStream(api, namespace, { shards, replicas, create }, operation);
+    let actual: number;
+    try {
+      actual = await openStream(api, namespace, { shards, replicas, create }, operation);
+    } catch (error) {
+      api.close();
+      throw error;
+    }
     return new JetStreamEventStore<E>(api, namespace, actual, timeout, options);
   }
 
@@ -277,6 +283,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   /** Ends what this store has begun: live reads reject with CLOSED. The connection stays open. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new ClosedError({ what: `The store of ${this.namespace}` }));
+    this.#parts.api.close();
     return Promise.resolve();
   }
 

@@ -1,9 +1,11 @@
 /** Requests to JetStream, below the client's own JetStream layer: raw answers, every failure told apart. */
-import type { Msg, NatsConnection, RequestOptions } from "@nats-io/nats-core";
-import { answerOf, errorOf, Failed, failureOf, isPassing } from "./answer.ts";
+import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/nats-core";
+import { answerOf, errorOf, Failed, isPassing } from "./answer.ts";
 import type { Operation } from "./operation.ts";
-import { untraced } from "./untraced.ts";
+import { Requests } from "./requests.ts";
 import type { RawMessage } from "./wire.ts";
+
+export { inboxPrefixOf } from "./inbox.ts";
 
 /** Milliseconds before a read that failed is tried again; doubled up to `MAX_PAUSE`. */
 const PAUSE = 25;
@@ -28,11 +30,13 @@ export class JetStreamApi {
   readonly nc: NatsConnection;
   readonly stream: string;
   readonly #prefix: string;
+  readonly #requests: Requests;
 
   constructor(nc: NatsConnection, stream: string, prefix = "$JS.API") {
     this.nc = nc;
     this.stream = stream;
     this.#prefix = prefix;
+    this.#requests = new Requests(nc);
   }
 
   /** The subject of an API of the stream: `STREAM.INFO` to `$JS.API.STREAM.INFO.<stream>`. */
@@ -40,18 +44,15 @@ export class JetStreamApi {
     return `${this.#prefix}.${api}.${this.stream}${rest}`;
   }
 
+  /** Ends what was opened for requests. */
+  close(): void {
+    this.#requests.close();
+  }
+
   /** Asks once. */
   async ask(subject: string, payload: Uint8Array | string, operation: Operation): Promise<Msg> {
-    await null; // a request on a stack of its own: see `untraced`
     operation.signal?.throwIfAborted();
-    try {
-      return await this.request(subject, payload, operation, {
-        timeout: Math.min(operation.patience, operation.remaining),
-      });
-    } catch (error) {
-      operation.signal?.throwIfAborted();
-      throw new Failed(failureOf(error, subject), error);
-    }
+    return await this.request(subject, payload, operation);
   }
 
   /** Calls a JSON API of the stream once. */
@@ -91,10 +92,9 @@ export class JetStreamApi {
     return errorOf(failure, this.stream, cause);
   }
 
-  /** The client's request, ended by the operation too. */
-  request(subject: string, payload: Uint8Array | string, operation: Operation, options: RequestOptions): Promise<Msg> {
-    const timed = { ...options, timeout: Math.max(1, options.timeout) };
-    return operation.until(untraced(() => this.nc.request(subject, payload, timed)));
+  /** Sends a message that is answered, once. */
+  request(subject: string, payload: Uint8Array | string, operation: Operation, headers?: MsgHdrs): Promise<Msg> {
+    return operation.until(this.#requests.send(subject, payload, operation.patience, headers));
   }
 
   /** A message of the stream, from its leader; undefined if there is none. */
@@ -151,9 +151,4 @@ class LeaderMessage implements RawMessage {
 export function toMilliseconds(time: string): string {
   const [, seconds = time, fraction = ""] = /^([^.]+?)(?:\.(\d+))?Z$/.exec(time) ?? [];
   return `${seconds}.${fraction.slice(0, 3).padEnd(3, "0")}Z`;
-}
-
-/** The prefix that a user with narrow permissions has given to the connection; no public field tells it. */
-export function inboxPrefixOf(nc: NatsConnection): string | undefined {
-  return (nc as { readonly options?: { readonly inboxPrefix?: string } }).options?.inboxPrefix;
 }

@@ -7,9 +7,13 @@ export class Lanes {
 
   /** Starts at once, before it returns, where nothing of these keys is under way. */
   async run<T>(keys: readonly string[], operation: Operation, task: () => Promise<T>): Promise<T> {
-    const before = keys.map((key) => this.#tails.get(key)).filter((tail) => tail !== undefined);
     const { promise: mine, resolve } = Promise.withResolvers<void>();
-    for (const key of keys) this.#tails.set(key, mine);
+    const before: Promise<void>[] = [];
+    for (const key of keys) {
+      const tail = this.#tails.get(key);
+      if (tail !== undefined) before.push(tail);
+      this.#tails.set(key, mine);
+    }
     const leave = (): void => {
       for (const key of keys) if (this.#tails.get(key) === mine) this.#tails.delete(key);
       resolve();

@@ -8,15 +8,25 @@ export class Operation {
   /** Undefined: nothing ends it early. */
   readonly signal: AbortSignal | undefined;
   /** Milliseconds after which what was not answered is asked again: a leader that dies takes its requests along. */
-  readonly patience: number;
+  #patience: number;
   readonly #expires: number;
 
   /** Milliseconds from now. */
   constructor(timeout: number, signal: AbortSignal | undefined, patience = Math.min(MAX_PATIENCE, timeout / 5)) {
     signal?.throwIfAborted();
     this.signal = signal;
-    this.patience = patience;
+    this.#patience = patience;
     this.#expires = performance.now() + timeout;
+  }
+
+  /** Milliseconds that the next answer may take. */
+  get patience(): number {
+    return Math.min(this.#patience, this.remaining);
+  }
+
+  /** A server that is only slow gets less to do. */
+  beMorePatient(): void {
+    this.#patience *= 2;
   }
 
   /** Milliseconds; not positive once time is up. */

@@ -34,7 +34,6 @@ export async function publish(
   const prepared = prepare(messages, api.nc.info?.max_payload ?? Infinity);
   const last = prepared.pop();
   if (last === undefined) throw new RangeError("nothing to publish");
-  await null; // a request on a stack of its own: see `untraced`
   operation.signal?.throwIfAborted();
   try {
     if (careful) return await sendAll(api, [...prepared, last], operation);
@@ -91,16 +90,11 @@ async function sendAll(api: JetStreamApi, messages: readonly Prepared[], operati
 async function send(api: JetStreamApi, { subject, payload, headers }: Prepared, operation: Operation): Promise<number> {
   let message: Msg;
   try {
-    message = await api.request(subject, payload, operation, {
-      timeout: Math.min(operation.patience, operation.remaining),
-      headers,
-    });
+    message = await api.request(subject, payload, operation, headers);
   } catch (error) {
     // Whoever gives up waiting does not know what became of it.
-    if (operation.signal?.aborted) {
-      throw new Failed({ kind: "silence", description: "aborted" }, operation.signal.reason);
-    }
-    throw new Failed(failureOf(error, subject), error);
+    if (!operation.signal?.aborted) throw error;
+    throw new Failed({ kind: "silence", description: "aborted" }, operation.signal.reason);
   }
   if (message.data.length === 0) return 0;
   const { seq, error } = message.json<{ readonly seq: number } & ErrorAnswer>();

@@ -67,10 +67,12 @@ export function appendWrite(
   const shared = copyMetadata(options.metadata);
   const drafts: Draft[] = [];
   let named = true;
+  let given = false;
   for (let index = 0; index < events.length; index++) {
     const event = events[index] as NewEvent;
     if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
-    named &&= event.id !== undefined;
+    if (event.id === undefined) named = false;
+    else given = true;
     try {
       drafts.push(draftOf(writer, event, shared));
     } catch (error) {
@@ -78,7 +80,7 @@ export function appendWrite(
       throw new InvalidEventError({ path: error.path }, `events[${index}]: ${error.message}`, { cause: error });
     }
   }
-  if (drafts.length > 1) checkDistinct(drafts);
+  if (drafts.length > 1 && given) checkDistinct(drafts);
   return {
     actorId,
     token,

@@ -1,0 +1,184 @@
+/**
+ * Requests and their answers over one subscription.
+ *
+ * The client's own request makes three errors, two of them with a stack, a race and a timer, whether it fails or not: on
+ * Deno a quarter of what an append costs. It also leaves a request waiting that was lost with its connection, and drops
+ * what is sent while there is none.
+ */
+import {
+  createInbox,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type Status,
+  type Subscription,
+} from "@nats-io/nats-core";
+import { absent, Failed, failureOf } from "./answer.ts";
+import { inboxPrefixOf } from "./inbox.ts";
+
+/** Milliseconds between two looks at what is overdue: how late a request may time out. */
+const TICK = 20;
+
+interface Pending {
+  readonly subject: string;
+  readonly expires: number;
+  resolve(message: Msg): void;
+  reject(failed: Failed): void;
+}
+
+/** The requests of one store. */
+export class Requests {
+  readonly #nc: NatsConnection;
+  readonly #pending = new Map<string, Pending>();
+  /** Those who wait for the connection to come back. */
+  readonly #waiting = new Set<() => void>();
+  #subscription: Subscription | undefined;
+  #statuses: (AsyncIterable<Status> & { stop?(): void }) | undefined;
+  #inbox = "";
+  #count = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The client knows it before it begins to dial. */
+  #disconnected = false;
+  #closed = false;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+  }
+
+  /**
+   * The answer to a message; milliseconds that it may take.
+   * @throws {Failed} `silence` if it was sent and there is no answer, or the connection was lost meanwhile
+   */
+  async send(subject: string, payload: Uint8Array | string, timeout: number, headers?: MsgHdrs): Promise<Msg> {
+    // The client takes messages while it dials, and drops them.
+    if (this.#isAway) timeout -= await this.#reconnected(subject, timeout);
+    if (this.#subscription === undefined) this.#open();
+    const token = (this.#count++).toString(36);
+    const { promise, resolve, reject } = Promise.withResolvers<Msg>();
+    this.#pending.set(token, { subject, expires: performance.now() + timeout, resolve, reject });
+    try {
+      const reply = this.#inbox + token;
+      this.#nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers });
+    } catch (error) {
+      this.#pending.delete(token);
+      throw new Failed(failureOf(error, subject), error);
+    }
+    this.#timer ??= setTimeout(this.#expire, TICK);
+    return await promise;
+  }
+
+  /** Ends the subscription, once everything that was asked has an answer. */
+  close(): void {
+    this.#closed = true;
+    this.#settled();
+  }
+
+  #open(): void {
+    this.#inbox = `${createInbox(inboxPrefixOf(this.#nc))}.`;
+    try {
+      const subscription = this.#nc.subscribe(`${this.#inbox}*`, {
+        callback: (error, message) => this.#receive(error, message),
+      });
+      this.#subscription = subscription;
+      void subscription.closed.then(() => this.#lose("the connection was closed", subscription));
+    } catch (error) {
+      throw new Failed(failureOf(error, this.#inbox), error);
+    }
+    void this.#watch();
+  }
+
+  #receive(error: Error | null, message: Msg): void {
+    if (error) { // the answers are forbidden, of all requests
+      this.#subscription = undefined;
+      for (const token of this.#pending.keys()) {
+        this.#take(token)?.reject(new Failed(failureOf(error, this.#inbox), error));
+      }
+      return;
+    }
+    const pending = this.#take(message.subject.slice(this.#inbox.length));
+    if (pending === undefined) return; // too late
+    if (message.data.length === 0 && message.headers?.code === 503) pending.reject(new Failed(absent(pending.subject)));
+    else pending.resolve(message);
+  }
+
+  #take(token: string): Pending | undefined {
+    const pending = this.#pending.get(token);
+    this.#pending.delete(token);
+    if (this.#pending.size === 0) this.#settled();
+    return pending;
+  }
+
+  /** Nothing is left behind that would keep a process or a test from ending. */
+  #settled(): void {
+    if (this.#pending.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (!this.#closed) return;
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+    this.#statuses?.stop?.();
+    this.#statuses = undefined;
+  }
+
+  readonly #expire = (): void => {
+    const now = performance.now();
+    this.#timer = setTimeout(this.#expire, TICK);
+    for (const [token, { subject, expires }] of this.#pending) {
+      if (expires > now) continue;
+      this.#take(token)?.reject(new Failed({ kind: "silence", description: `${subject}: no answer` }));
+    }
+  };
+
+  /** What was sent over a connection that is lost gets no answer any more. */
+  #lose(description: string, subscription = this.#subscription): void {
+    if (subscription !== this.#subscription) return;
+    for (const [token, { subject }] of this.#pending) {
+      this.#take(token)?.reject(new Failed({ kind: "silence", description: `${subject}: ${description}` }));
+    }
+  }
+
+  async #watch(): Promise<void> {
+    if (this.#statuses !== undefined) return;
+    this.#statuses = this.#nc.status();
+    for await (const status of this.#statuses) {
+      if (status.type === "error") this.#forbid(status.error);
+      if (status.type === "disconnect") {
+        this.#disconnected = true;
+        this.#lose("the connection was lost");
+      } else if (status.type === "reconnect" || status.type === "close") {
+        this.#disconnected = false;
+        for (const wake of this.#waiting) wake();
+      }
+    }
+  }
+
+  /** The server tells of a refused message apart from the request. */
+  #forbid(error: Error): void {
+    const failure = failureOf(error, "");
+    if (failure.kind !== "forbidden") return;
+    for (const [token, { subject }] of this.#pending) {
+      if (subject === failure.subject) this.#take(token)?.reject(new Failed(failure, error));
+    }
+  }
+
+  get #isAway(): boolean {
+    return (this.#disconnected || this.#nc.info === undefined) && !this.#nc.isClosed();
+  }
+
+  /** Waits for a connection; milliseconds that it took. */
+  async #reconnected(subject: string, timeout: number): Promise<number> {
+    const began = performance.now();
+    void this.#watch();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    const timer = setTimeout(resolve, Math.max(0, timeout));
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(resolve);
+    }
+    if (!this.#isAway) return performance.now() - began;
+    throw new Failed({ kind: "absent", description: `${subject}: not sent, there is no connection` });
+  }
+}
