@@ -39,6 +39,8 @@ export class Appender {
   async write(writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
     return await this.#attempt<AppendResult[]>(writes, operation, (onto, sure) => {
       const dead = onto.find(({ head }) => head.deleted);
+      // Of several that are dead the first is named, and this store may not know of it yet.
+      if (dead && !sure && onto.length > 1) return "ask the leader";
       if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
       if (sure) return this.#decide(onto, operation);
       if (onto.some(isLost) || onto.some(isFenced)) return "ask the leader";

@@ -1,0 +1,48 @@
+import { connect } from "@nats-io/transport-node";
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { type ActorEvents, type ActorId, isAetherError, JetStreamEventStore, type NewEvent } from "../../mod.ts";
+import { NatsServer } from "../../testing/mod.ts";
+
+type OrderEvent = ActorEvents<"order", { OrderShipped: { carrier: string } }>;
+type AccountEvent = ActorEvents<"account", { Withdrawn: { amount: number }; Deposited: { amount: number } }>;
+
+it("program 5: two accounts, all or nothing; each commit typed by its own id; a check without a write", async () => {
+  await using server = await NatsServer.start();
+  await using nc = await connect({ servers: server.url });
+  await using shop = await JetStreamEventStore.open<OrderEvent | AccountEvent>(nc, { namespace: "shop" });
+  const deposit: NewEvent<AccountEvent> = { eventType: "Deposited", data: { amount: 10 } };
+  await shop.append("account-1", Array.from({ length: 7 }, () => deposit));
+  await shop.append("order-9", [{ eventType: "OrderShipped", data: { carrier: "DHL" } }]);
+
+  const [from, to, check] = await shop.transact([
+    { actorId: "account-1", expectedVersion: 7, events: [{ eventType: "Withdrawn", data: { amount: 10 } }] },
+    { actorId: "account-2", events: [{ eventType: "Deposited", data: { amount: 10 } }] },
+    { actorId: "order-9", expectedVersion: "exists", events: [] },
+  ]);
+  from.events satisfies readonly AccountEvent[];
+  to.position satisfies number;
+  assert.deepEqual([from.version, to.version, check.version], [8, 1, 1]);
+
+  // Neither is stored, and the error names who lost.
+  try {
+    await shop.transact([
+      { actorId: "account-2", events: [{ eventType: "Deposited", data: { amount: 10 } }] },
+      { actorId: "account-1", expectedVersion: 7, events: [{ eventType: "Withdrawn", data: { amount: 10 } }] },
+    ]);
+    assert.fail("account-1 is at 8");
+  } catch (error) {
+    if (!isAetherError(error, "VERSION_CONFLICT")) throw error;
+    assert.deepEqual([error.actorId, error.expectedVersion, error.actualVersion], ["account-1", 7, 8]);
+    assert.equal((await shop.getEvents("account-1", 7 + 1)).length, 1); // what was missed
+  }
+  assert.equal(await shop.getLatestVersion("account-2"), 1);
+
+  await shop.transact([
+    // @ts-expect-error an account is not shipped
+    { actorId: "account-3", events: [{ eventType: "OrderShipped", data: { carrier: "DHL" } }] },
+  ]);
+  const many: NewEvent<AccountEvent>[] = [{ eventType: "Deposited", data: { amount: 1 } }];
+  const ids: ActorId<"account">[] = ["account-4", "account-5"];
+  assert.equal((await shop.transact(ids.map((actorId) => ({ actorId, events: many })))).length, 2);
+});
