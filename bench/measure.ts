@@ -44,15 +44,3 @@ export interface Row {
   /** What it must be, and whether it is. */
   readonly bar?: { readonly text: string; readonly met: boolean };
 }
-
-/** A Markdown table, for the README. */
-export function table(rows: readonly Row[]): string {
-  const cells = rows.map((
-    { work, figure, bar },
-  ) => [work, figure, bar ? bar.text : "–", bar ? (bar.met ? "yes" : "NO") : "–"]);
-  const all = [["work", "measured", "bar", "met"], ...cells];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const lines = all.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`);
-  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
-  return [lines[0], rule, ...lines.slice(1)].join("\n");
-}

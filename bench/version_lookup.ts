@@ -1,4 +1,5 @@
 /** The headline: the latest version in constant time, whatever the history. */
+import process from "node:process";
 import { type Histories, histories, LENGTHS } from "./histories.ts";
 import { best, type Candidate, medians, type Row } from "./measure.ts";
 
@@ -7,7 +8,15 @@ const CACHED = 1_000_000;
 
 /** Measures look-ups of histories of 10 to 1,000,000 events. */
 export async function versionLookup(full: boolean): Promise<Row[]> {
-  await using filled = await histories();
+  const filled = await histories();
+  try {
+    return await measure(filled, full);
+  } finally {
+    await filled[Symbol.asyncDispose]();
+  }
+}
+
+async function measure(filled: Histories, full: boolean): Promise<Row[]> {
   const { store, actorOf } = filled;
   const candidates = LENGTHS.flatMap((length) => [bare(filled, length), lookUp(filled, length)]);
   const times = await medians(candidates, full ? 10 * ROUNDS : ROUNDS);
@@ -78,7 +87,7 @@ async function heapGrowth(store: Histories["store"], actorId: string): Promise<n
   const look = async (times: number): Promise<number> => {
     for (let count = 0; count < times; count++) await store.getLatestVersion(actorId);
     gc();
-    return Deno.memoryUsage().heapUsed;
+    return process.memoryUsage().heapUsed;
   };
   const before = await look(2_000);
   return Math.max(0, (await look(5_000) - before) / 5_000);

@@ -1,0 +1,23 @@
+/** Runs benchmarks on this runtime: `main.ts [--full] [part of a name ...]`; prints their rows as JSON. `deno task bench` */
+import process from "node:process";
+import { append } from "./append.ts";
+import { inMemory } from "./in_memory.ts";
+import type { Row } from "./measure.ts";
+import { versionLookup } from "./version_lookup.ts";
+
+const BENCHES: Readonly<Record<string, (full: boolean) => Promise<Row[]>>> = {
+  in_memory: inMemory,
+  append,
+  version_lookup: versionLookup,
+};
+
+const args = process.argv.slice(2);
+const full = args.includes("--full");
+const wanted = args.filter((arg) => !arg.startsWith("--"));
+const rows: Row[] = [];
+for (const [name, bench] of Object.entries(BENCHES)) {
+  if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
+  console.error(`  ${name} …`);
+  rows.push(...await bench(full));
+}
+console.log(JSON.stringify(rows));
