@@ -1,6 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { checkActorId } from "../actor_id.ts";
-import { ClosedError, InvalidArgumentError, UnknownOutcomeError } from "../errors.ts";
+import { ClosedError, UnknownOutcomeError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
 import { Appender } from "./append.ts";
 import { DirectGet } from "./direct_get.ts";
@@ -25,46 +25,20 @@ import type {
 import { Heads, type Target } from "./heads.ts";
 import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
+import { checkOptions, type JetStreamOptions } from "./jetstream_options.ts";
 import { Lanes } from "./lanes.ts";
 import { listActors } from "./list.ts";
 import { readStream } from "./live.ts";
 import type { ReaderParts } from "./reader_parts.ts";
 import { type Attributes, harmless, observed, observedItems, type Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
-import { checkConsistency, whole } from "./range.ts";
-import { checkNamespace, shardOfToken } from "./shard.ts";
+import { checkConsistency } from "./range.ts";
+import { shardOfToken } from "./shard.ts";
 import { checkServer, openStream } from "./stream_config.ts";
 import { Subjects } from "./subjects.ts";
 import { VersionCache } from "./version_cache.ts";
 import { Decoder } from "./wire.ts";
 import { appendWrite, deleteWrite, saveWrite, transactWrites, type Write, type Writer } from "./write.ts";
-
-/** Milliseconds that a timer can count: beyond, it fires at once. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
-
-/** Options of `JetStreamEventStore.open`. */
-export interface JetStreamOptions extends Abortable {
-  /** 1 to 64 characters of `A-Za-z0-9_-`; the stream is `AETHER_<namespace>`. */
-  readonly namespace: string;
-  /** Left out: those of the stream, 64 for a new one. */
-  readonly shards?: number;
-  /** Of a new stream. @default 1 */
-  readonly replicas?: number;
-  /** False: reject with STREAM_CONFIG if there is no stream. @default true */
-  readonly create?: boolean;
-  /** JetStream domain, for leaf nodes. Not together with `apiPrefix`. */
-  readonly domain?: string;
-  /** Prefix of the JetStream API, for imported accounts. @default "$JS.API" */
-  readonly apiPrefix?: string;
-  /** Told of what the store does. */
-  readonly observer?: Observer;
-  /** Milliseconds for one operation over all its retries; then UNKNOWN_OUTCOME or UNAVAILABLE. @default 10000 */
-  readonly timeout?: number;
-  /** Bytes of a message's payload: a larger append becomes an atomic batch of several messages. @default 16384 */
-  readonly messageSize?: number;
-  /** Actors whose version is kept in memory. @default 65536 */
-  readonly cachedActors?: number;
-}
 
 /**
  * Keeps everything in one JetStream stream; nats-server 2.12 or later. The connection is the caller's: it is used, and
@@ -95,6 +69,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   readonly #heads: Heads;
   readonly #history: History;
   readonly #appender: Appender;
+  readonly #observer: Observer | undefined;
   readonly #closing = new AbortController();
 
   private constructor(
@@ -107,9 +82,10 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     const subjects = new Subjects(namespace, shards);
     const decoder = new Decoder(subjects);
     const { messageSize = 16_384, cachedActors = 65_536 } = options;
+    const observer = harmless(options.observer);
     const direct = new DirectGet(api);
     const heads = new Heads(api, direct, decoder, new VersionCache(cachedActors));
-    const parts = { api, direct, subjects, shards, decoder, heads, timeout, observer: harmless(options.observer) };
+    const parts = { api, direct, subjects, shards, decoder, heads, timeout, observer };
     const history = new History(parts);
     this.namespace = namespace;
     this.shards = shards;
@@ -120,6 +96,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     this.#heads = heads;
     this.#history = history;
     this.#parts = parts;
+    this.#observer = observer;
     this.#appender = new Appender({ ...parts, history, lanes: new Lanes(), messageSize });
   }
 
@@ -136,28 +113,10 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     nc: NatsConnection,
     options: JetStreamOptions,
   ): Promise<JetStreamEventStore<E>> {
-    if (typeof nc?.request !== "function") {
-      throw new InvalidArgumentError({ argument: "nc" }, "nc must be a NATS connection: await connect(…)");
-    }
-    if (typeof options !== "object" || options === null) {
-      throw new InvalidArgumentError({ argument: "options" }, "options must be an object with a namespace");
-    }
-    const { domain, apiPrefix, shards, replicas, create = true, signal } = options;
-    const namespace = checkNamespace(options.namespace);
-    const timeout = whole("timeout", options.timeout, 10_000);
-    if (timeout === 0 || timeout > MAX_TIMEOUT) {
-      throw new InvalidArgumentError({ argument: "timeout" }, `timeout is from 1 to ${MAX_TIMEOUT} ms, not ${timeout}`);
-    }
-    for (const argument of ["messageSize", "cachedActors"] as const) whole(argument, options[argument], 0);
-    if (domain !== undefined && apiPrefix !== undefined) {
-      throw new InvalidArgumentError(
-        { argument: "apiPrefix" },
-        "A domain is an API prefix of its own: give one of the two",
-      );
-    }
+    const { prefix, timeout, namespace } = checkOptions(nc, options);
     checkServer(nc);
-    const prefix = domain === undefined ? apiPrefix : `$JS.${domain}.API`;
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
+    const { shards, replicas, create = true, signal } = options;
     const operation = new Operation(timeout, signal);
     let actual: number;
     try {
@@ -238,7 +197,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
       // Before the id is checked and encoded: that costs more than the look-up.
       const known = this.#heads.known(actorId);
       if (known !== undefined) {
-        this.#parts.observer?.event?.("cacheHit", { actorId });
+        this.#observer?.event?.("cacheHit", { actorId });
         return known.version;
       }
     }
@@ -320,7 +279,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   }
 
   async #write(method: string, writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
-    if (this.#parts.observer === undefined) return await this.#appender.write(writes, operation);
+    if (this.#observer === undefined) return await this.#appender.write(writes, operation);
     const [first, second] = writes;
     const attributes = {
       ...(first && second === undefined ? { actorId: first.actorId } : { actors: writes.length }),
@@ -335,14 +294,12 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     work: () => Promise<T>,
     result: (value: T) => Attributes = () => ({}),
   ): Promise<T> {
-    const { observer } = this.#parts;
-    if (observer === undefined) return await work();
-    return await observed(observer, method, { namespace: this.namespace, ...attributes }, work, result);
+    if (this.#observer === undefined) return await work();
+    return await observed(this.#observer, method, { namespace: this.namespace, ...attributes }, work, result);
   }
 
   #observedItems<T>(method: string, attributes: Attributes, items: AsyncIterable<T>): AsyncIterable<T> {
-    const { observer } = this.#parts;
-    if (observer === undefined) return items;
-    return observedItems(observer, method, { namespace: this.namespace, ...attributes }, items);
+    if (this.#observer === undefined) return items;
+    return observedItems(this.#observer, method, { namespace: this.namespace, ...attributes }, items);
   }
 }

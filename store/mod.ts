@@ -5,6 +5,7 @@
 export type * from "./event_store.ts";
 export type { Fence } from "./fence.ts";
 export { InMemoryEventStore, type InMemoryOptions } from "./in_memory.ts";
-export { JetStreamEventStore, type JetStreamOptions } from "./jetstream.ts";
+export { JetStreamEventStore } from "./jetstream.ts";
+export type { JetStreamOptions } from "./jetstream_options.ts";
 export type * from "./observer.ts";
 export { shardOf } from "./shard.ts";
