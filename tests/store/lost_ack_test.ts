@@ -149,6 +149,29 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
       assert.deepEqual(await idsOf(beside, "a"), ["first", ...ids, "later", "last"]);
     });
 
+    it("of a write that expects nothing and names nothing: only its own store can tell, and does", async () => {
+      for (const messageSize of [16_384, 500]) {
+        const { network, store, beside } = await scene({ messageSize }, 5_000);
+        const ten = upTo(10).map((number) => added("x".repeat(100) + number));
+        const lost = network.swallow(({ isPubAck }) => isPubAck, { times: 1 });
+        const writing = store.append("a", ten);
+        await lost.met();
+        for (let count = 0; count < 5; count++) await beside.append("a", [added(count)]);
+        const result = await writing;
+        assert.deepEqual([result.duplicate, result.version], [true, 11]);
+        const never = network.swallow(isPublish, { times: 1 });
+        const behind = store.append("a", ten);
+        await never.met();
+        const { position } = await beside.append("a", [added()]);
+        const late = await behind;
+        assert.deepEqual([late.duplicate, late.version, late.position > position], [false, 27, true]);
+        const stored = await beside.getEvents("a", 0, { consistency: "leader" });
+        assert.equal(new Set(stored.map(({ id }) => id)).size, 27);
+        assert.deepEqual(stored.slice(1, 11), result.events);
+        assert.deepEqual(stored.slice(17), late.events);
+      }
+    });
+
     promises("until the deadline: unknown, and another process finds out", async (scene, write, ids) => {
       const { network, store, beside, fresh } = scene;
       network.swallow(({ to, answerTo = "" }) => to === "client" && !answerTo.includes("DIRECT.GET"));
