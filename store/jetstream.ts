@@ -34,7 +34,7 @@ import { type Attributes, harmless, observed, observedItems, type Observer } fro
 import { Operation } from "./operation.ts";
 import { checkConsistency } from "./range.ts";
 import { shardOfToken } from "./shard.ts";
-import { checkServer, openStream } from "./stream_config.ts";
+import { openStream } from "./stream_config.ts";
 import { Subjects } from "./subjects.ts";
 import { VersionCache } from "./version_cache.ts";
 import { Decoder } from "./wire.ts";
@@ -114,7 +114,6 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     options: JetStreamOptions,
   ): Promise<JetStreamEventStore<E>> {
     const { prefix, timeout, namespace } = checkOptions(nc, options);
-    checkServer(nc);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const { shards, replicas, create = true, signal } = options;
     const operation = new Operation(timeout, signal);

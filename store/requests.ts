@@ -2,8 +2,8 @@
  * Requests and their answers over one subscription.
  *
  * The client's own request makes three errors, two of them with a stack, a race and a timer, whether it fails or not: on
- * Deno a quarter of what an append costs. It also leaves a request waiting that was lost with its connection, and drops
- * what is sent while there is none.
+ * Deno a quarter of what an append costs. It also leaves a request waiting that was lost with its connection, and takes
+ * requests while there is none, to send them later or to drop them.
  */
 import {
   createInbox,
@@ -50,7 +50,7 @@ export class Requests {
    * @throws {Failed} `silence` if it was sent and there is no answer, or the connection was lost meanwhile
    */
   async send(subject: string, payload: Uint8Array | string, timeout: number, headers?: MsgHdrs): Promise<Msg> {
-    // The client takes messages while it dials, and drops them.
+    // What the client takes while it dials it sends later, or drops.
     if (this.#isAway) timeout -= await this.#reconnected(subject, timeout);
     if (this.#subscription === undefined) this.#open();
     const token = (this.#count++).toString(36);

@@ -1,10 +1,10 @@
 /** The stream of a namespace: made if it is not there, compared if it is, never changed. */
 import type { NatsConnection } from "@nats-io/nats-core";
 import {
-  ClosedError,
   type Difference,
   InvalidArgumentError,
   StreamConfigError,
+  UnavailableError,
   UnsupportedServerError,
 } from "../errors.ts";
 import { Failed, streamGone } from "./answer.ts";
@@ -49,7 +49,7 @@ export interface StreamOptions {
 
 /** @throws {UnsupportedServerError} if the server of the connection is too old */
 export function checkServer(nc: NatsConnection): void {
-  if (nc.info === undefined) throw new ClosedError({ what: "The connection to NATS" });
+  if (nc.info === undefined) throw new UnavailableError({ reason: "the connection was lost" });
   const { version } = nc.info;
   const [major = 0, minor = 0] = version.split(".").map((number) => Number.parseInt(number, 10));
   const [oldestMajor, oldestMinor] = OLDEST_SERVER;
@@ -59,7 +59,7 @@ export function checkServer(nc: NatsConnection): void {
 
 /**
  * The shards of the stream, which is made if it is not there. Any number of processes may do this at once.
- * @throws {StreamConfigError} {@linkcode UnavailableError} {@linkcode PermissionError}
+ * @throws {StreamConfigError} {@linkcode UnsupportedServerError} {@linkcode UnavailableError} {@linkcode PermissionError}
  */
 export async function openStream(
   api: JetStreamApi,
@@ -73,6 +73,7 @@ export async function openStream(
     throw new InvalidArgumentError({ argument: "replicas" }, `replicas is an integer from 1, not ${replicas}`);
   }
   const found = await findStream(api, operation);
+  checkServer(api.nc); // by now it is known
   if (found === undefined && !create) throw streamGone(api.stream);
   const info = found ?? await createStream(api, { ...configOf(namespace, wanted), num_replicas: replicas }, operation);
   const actual = Number(info.config.metadata?.["aether.shards"]);
@@ -83,7 +84,7 @@ export async function openStream(
 }
 
 /** The stream as it is; undefined if there is none. */
-export async function findStream(api: JetStreamApi, operation: Operation): Promise<StreamInfo | undefined> {
+async function findStream(api: JetStreamApi, operation: Operation): Promise<StreamInfo | undefined> {
   const began = performance.now();
   return await api.reading(operation, async () => {
     try {

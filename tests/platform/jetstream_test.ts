@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { shardOf } from "../../store/mod.ts";
 import { configOf } from "../../store/stream_config.ts";
-import { type ApiAnswer, headersOf, type Raw, raw, until } from "../support/jetstream.ts";
+import { type ApiAnswer, headersOf, type PubAnswer, type Raw, raw, until } from "../support/jetstream.ts";
 
 const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
 
@@ -75,6 +75,43 @@ describe("nats-server", () => {
       Array.from({ length: count }, () => ({ subject: subject("a") }));
     assert.equal((await batch(many(1_000))).answer.count, 1_000);
     assert.equal((await batch(many(1_001))).answer.error?.err_code, 10199);
+  });
+
+  it("takes an attempt once: the same expectation again is refused, whatever came behind it", async () => {
+    const { subject } = await stream();
+    const attempt = { [EXPECTED]: 0 };
+    const { seq } = await server.publish(subject("a"), "ours", attempt);
+    for (let last = seq, count = 0; count < 500; count++) {
+      last = (await server.publish(subject("a"), "theirs", { [EXPECTED]: last })).seq;
+    }
+    assert.equal((await server.publish(subject("a"), "ours", attempt)).error?.err_code, 10071);
+  });
+
+  it("answers only the last message of a batch with a reason, the others if they ask, and refuses it as incomplete", async () => {
+    const { name, subject } = await stream();
+    const { config } = await server.api(`STREAM.INFO.${name}`);
+    await server.api(`STREAM.UPDATE.${name}`, { ...config, max_msg_size: 1_000 });
+    const messages = [{ payload: "x".repeat(2_000), last: false }, { payload: "y", last: true }];
+    const send = (asked: boolean): Promise<(PubAnswer | undefined)[]> => {
+      const id = crypto.randomUUID();
+      return Promise.all(messages.map(async ({ payload, last }, index) => {
+        const fields = {
+          "Nats-Batch-Id": id,
+          "Nats-Batch-Sequence": index + 1,
+          ...(last && { "Nats-Batch-Commit": 1 }),
+        };
+        if (last || asked) return await server.publish(subject("a"), payload, fields);
+        server.nc.publish(subject("a"), payload, { headers: headersOf(fields) });
+        return undefined;
+      }));
+    };
+    assert.deepEqual((await send(false)).map((answer) => answer?.error?.err_code), [undefined, 10176]);
+    assert.deepEqual((await send(true)).map((answer) => answer?.error?.err_code), [10054, 10176]);
+    const whole = await server.nc.request(subject("a"), "y", {
+      headers: headersOf({ "Nats-Batch-Id": "whole", "Nats-Batch-Sequence": 1 }),
+      timeout: 5_000,
+    });
+    assert.equal(whole.data.length, 0, "a message that waits for the rest of its batch has an empty answer");
   });
 
   it("gives the last message of a literal subject, or 404", async () => {

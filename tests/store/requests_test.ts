@@ -43,8 +43,9 @@ describe("requests", () => {
       await until(() => nc.info === undefined);
       await rejects(store.append("order-1", several(1)), "UNAVAILABLE");
       await rejects(store.getEvents("order-1"), "UNAVAILABLE");
+      const opening = JetStreamEventStore.open(nc, { namespace: "away" });
       network.resume();
-      await until(() => nc.info !== undefined);
+      await opening;
       assert.equal((await store.append("order-1", several(1), { expectedVersion: 1 })).version, 2);
     } finally {
       await nc.close();
