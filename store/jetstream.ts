@@ -208,12 +208,12 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     return await this.#observed("getLatestVersion", { actorId }, look, (version) => ({ version }));
   }
 
-  async *readAll<const Types extends string = string, const ActorTypes extends string = string>(
+  readAll<const Types extends string = string, const ActorTypes extends string = string>(
     options: ReadAllOptions<E, Types, ActorTypes> = {},
   ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
-    const signal = this.#untilClosed(options);
-    const commits = readStream(this.#parts, options as ReadAllOptions<Event, string, string>, signal);
-    yield* this.#observedItems("readAll", {}, commits) as AsyncIterable<never>;
+    const untyped = options as ReadAllOptions<Event, string, string>;
+    const commits = readStream(this.#parts, untyped, () => this.#untilClosed(options));
+    return this.#observedItems("readAll", {}, commits) as AsyncIterable<never>;
   }
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
