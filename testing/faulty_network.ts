@@ -16,8 +16,8 @@ export interface CutOptions extends FaultOptions {
 
 /**
  * A network between clients and a nats-server, on 127.0.0.1, that loses, delays or holds back messages, cuts
- * connections, or stands still, as it is told. It sees single messages, and takes no others than are meant: the rest of
- * the protocol is left as it is, and nothing comes in pieces. Without TLS. It does not keep this process alive.
+ * connections, or stands still, as it is told. Faults meet whole messages; the rest of the NATS protocol passes. Without
+ * TLS. It does not keep this process alive.
  *
  * Of several faults that mean a message, the one made first decides. For a cluster, take one for each server: clients
  * are not told of servers behind it.
