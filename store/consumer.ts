@@ -1,27 +1,28 @@
 import { createInbox, type Msg, type Subscription } from "@nats-io/nats-core";
 import { Failed, failureOf, isPassing } from "./answer.ts";
-import { type Delivery, deliveryOf } from "./delivery.ts";
+import { type Delivered, DeliveryReader } from "./delivery.ts";
 import { inboxPrefixOf, type JetStreamApi } from "./jetstream_api.ts";
+import type { Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
-import type { RawMessage } from "./wire.ts";
+import { Silence } from "./silence.ts";
 
-/** Milliseconds between signs of life; a consumer that is silent for three of them is made anew. */
+/** Milliseconds between signs of life of an idle consumer. */
 const HEARTBEAT = 500;
-const SILENCE = 3 * HEARTBEAT;
 /** Milliseconds after which the server removes a consumer that nobody listens to. */
 const INACTIVE = 5_000;
-const MAX_PAUSE = 1_000;
-/** Messages that were taken and are still held. */
-const CHUNK = 1_024;
+/** Milliseconds of the first try to make a consumer; doubled, since on a large stream that is not in memory it takes long. */
+const TRY = 1_000;
+const MAX_TRY = 60_000;
+/** Milliseconds between two tries, doubled up to `MAX_PAUSE`. */
+const PAUSE = 10;
+const MAX_PAUSE = 500;
 /** Milliseconds that ending a consumer may hold up the one who reads. */
 const GOOD_BYE = 250;
-/** Milliseconds for one try to make a consumer. */
-const TRY = 2_000;
+/** `insufficient resources`: none of the servers that have the stream is there to take a consumer. */
+const NO_SERVER = 10023;
 
-/** A message as a consumer delivers it. */
-export interface Delivered extends Delivery {
-  readonly message: RawMessage;
-}
+/** Nobody waits. */
+const NOBODY = (): void => {};
 
 /** Where a consumer starts and what it delivers. */
 export interface ConsumerOptions {
@@ -30,6 +31,7 @@ export interface ConsumerOptions {
   /** One subject, which may be a wildcard; undefined: all of the stream. */
   readonly filter: string | undefined;
   readonly signal: AbortSignal;
+  readonly observer: Observer | undefined;
 }
 
 /**
@@ -41,180 +43,105 @@ export class OrderedConsumer implements AsyncDisposable {
   readonly #api: JetStreamApi;
   readonly #options: ConsumerOptions;
   /** The sequence to start from. */
-  #next: number;
-  #subscription: Subscription | undefined;
+  #start: number;
   #name = "";
-  /** Messages and flow control requests in the order of arrival, taken up to an index. */
-  #queue: Msg[] = [];
+  #subscription: Subscription | undefined;
+  #reader = new DeliveryReader();
+  readonly #silence = new Silence((milliseconds) => this.#reportStall(milliseconds));
+  /** What has arrived, in order and without a gap; and what of it is being taken. */
+  #arrived: Delivered[] = [];
+  #taking: (Delivered | undefined)[] = [];
   #taken = 0;
-  /** The consumer's number of the next message. */
-  #expected = 1;
+  /** The number of the last message that this consumer has delivered. */
+  #last = 0;
   #pending = 0;
-  #heard = 0;
-  #lost = false;
-  #wake: () => void = () => {};
+  #passed = 0;
+  /** A flow control request, and the number of the message before it. */
+  #flow: { readonly subject: string; readonly behind: number } | undefined;
+  #opened = false;
+  #lost = true;
+  #wake: () => void = NOBODY;
 
   constructor(api: JetStreamApi, options: ConsumerOptions) {
     this.#api = api;
     this.#options = options;
-    this.#next = options.start;
+    this.#start = options.start;
   }
 
   /** True once it has been made: the server was there. */
   get opened(): boolean {
-    return this.#name !== "";
+    return this.#opened;
   }
 
   /** Everything that the server had was taken. */
   get isEmpty(): boolean {
-    return this.#subscription !== undefined && !this.#lost && this.#taken === this.#queue.length && this.#pending === 0;
+    return !this.#lost && this.#pending === 0 && this.#nothingIsLeft;
   }
 
-  /** The next message that has arrived; undefined: wait. */
-  take(): Delivered | undefined {
-    while (this.#taken < this.#queue.length) {
-      if (this.#taken === CHUNK) this.#forgetTaken();
-      const message = this.#queue[this.#taken++] as Msg;
-      const delivery = message.reply === undefined ? undefined : deliveryOf(message.reply);
-      if (delivery === undefined) {
-        this.#tell(message.reply ?? ""); // flow control: everything before it was taken
-        continue;
-      }
-      if (delivery.delivered !== this.#expected) {
-        this.#lose();
-        return undefined;
-      }
-      this.#expected++;
-      this.#next = delivery.sequence + 1;
-      this.#pending = delivery.pending;
-      return { ...delivery, message: new DeliveredMessage(message, delivery) };
+  /** Up to here the server has looked for messages, and what it found was taken. */
+  get passed(): number {
+    return this.#nothingIsLeft ? this.#passed : 0;
+  }
+
+  get #nothingIsLeft(): boolean {
+    return this.#taken === this.#taking.length && this.#arrived.length === 0;
+  }
+
+  /** The next message that has arrived, if it does not lie behind a sequence; undefined: wait. */
+  take(end = Infinity): Delivered | undefined {
+    const message = this.#next;
+    if (message === undefined || message.sequence > end) return undefined;
+    this.#taking[this.#taken++] = undefined; // a slow reader does not hold what it has read
+    if (this.#flow !== undefined && message.delivered >= this.#flow.behind) this.#answerFlow();
+    return message;
+  }
+
+  /** Whether there is nothing more to come up to a sequence, since the next message lies behind it. */
+  isBehind(sequence: number): boolean {
+    return this.#next !== undefined && this.#next.sequence > sequence;
+  }
+
+  get #next(): Delivered | undefined {
+    if (this.#taken === this.#taking.length && this.#arrived.length > 0) {
+      this.#taking = this.#arrived;
+      this.#arrived = [];
+      this.#taken = 0;
     }
-    this.#forgetTaken();
-    return undefined;
-  }
-
-  /** A reader that is slower than the server never finds the queue empty. */
-  #forgetTaken(): void {
-    this.#queue = this.#queue.slice(this.#taken);
-    this.#taken = 0;
+    return this.#taking[this.#taken];
   }
 
   /** Until a message or a sign of life has come; makes the consumer where there is none. Milliseconds to try that. */
   async wait(patience: number): Promise<void> {
     const { signal } = this.#options;
     signal.throwIfAborted();
-    if (this.#subscription === undefined || this.#lost) return await this.#open(patience);
-    if (this.#taken < this.#queue.length) return;
+    if (!this.#nothingIsLeft) return;
+    if (this.#lost || this.#silence.lasts) return await this.#open(patience);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = (): void => resolve();
+    const wake = (): void => {
+      this.#wake = NOBODY; // many messages come at once
+      resolve();
+    };
     this.#wake = wake;
-    const timer = setTimeout(wake, Math.max(1, this.#heard + SILENCE - performance.now()));
     signal.addEventListener("abort", wake);
     try {
       await promise;
     } finally {
-      clearTimeout(timer);
       signal.removeEventListener("abort", wake);
     }
     signal.throwIfAborted();
-    if (performance.now() - this.#heard >= SILENCE) this.#lose();
+  }
+
+  /** Lets the next `wait` make it anew, by another server if there are several: this one does not keep up. */
+  replace(silence: number): void {
+    this.#lost = true;
+    this.#reportStall(silence);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#close();
-  }
-
-  /** What has arrived behind a gap is of no use. */
-  #lose(): void {
     this.#lost = true;
-    this.#queue = [];
-    this.#taken = 0;
-  }
-
-  async #open(patience: number): Promise<void> {
-    const expires = performance.now() + patience;
-    for (let pause = 10;; pause = Math.min(2 * pause, MAX_PAUSE)) {
-      const operation = new Operation(Math.min(patience, TRY), this.#options.signal, TRY);
-      await this.#close();
-      try {
-        return await this.#create(operation);
-      } catch (error) {
-        if (!(error instanceof Failed)) throw error;
-        if (!isPassing(error.failure) || performance.now() + pause > expires) throw this.#api.errorOf(error);
-        await new Operation(Infinity, this.#options.signal).pause(pause);
-      }
-    }
-  }
-
-  async #create(operation: Operation): Promise<void> {
-    const { nc, stream } = this.#api;
-    const { filter } = this.#options;
-    const inbox = createInbox(inboxPrefixOf(nc));
-    this.#name = `aether_${crypto.randomUUID().replaceAll("-", "")}`;
-    this.#expected = 1;
-    this.#lost = false;
-    this.#heard = performance.now();
-    this.#pending = 1; // not empty until the server has said so
-    try {
-      const subscription = nc.subscribe(inbox, {
-        callback: (error, message) => this.#receive(subscription, error, message),
-      });
-      this.#subscription = subscription;
-    } catch (error) {
-      throw new Failed(failureOf(error, inbox), error);
-    }
-    const config = {
-      name: this.#name,
-      deliver_subject: inbox,
-      deliver_policy: "by_start_sequence",
-      opt_start_seq: this.#next,
-      ack_policy: "none",
-      max_deliver: 1,
-      replay_policy: "instant",
-      flow_control: true,
-      idle_heartbeat: HEARTBEAT * 1_000_000,
-      inactive_threshold: INACTIVE * 1_000_000,
-      mem_storage: true,
-      num_replicas: 1,
-      ...(filter !== undefined && { filter_subject: filter }),
-    };
-    const rest = `.${this.#name}${filter === undefined ? "" : `.${filter}`}`;
-    const body = { stream_name: stream, config, action: "create" };
-    const { num_pending } = await this.#api.call<{ num_pending: number }>("CONSUMER.CREATE", body, operation, rest);
-    if (this.#queue.length === 0) this.#pending = num_pending; // a message that has come meanwhile knows better
-  }
-
-  #receive(subscription: Subscription, error: Error | null, message: Msg): void {
-    if (subscription !== this.#subscription) return;
-    this.#heard = performance.now();
-    if (error) this.#lose(); // told apart when the consumer is made anew
-    else if (message.reply) this.#queue.push(message); // an event, or a flow control request
-    else this.#beat(message);
-    this.#wake();
-  }
-
-  /** An idle heartbeat says what was sent last, and whether the server waits for a flow control answer that was lost. */
-  #beat({ headers }: Msg): void {
-    if (this.#queue.length > 0) return;
-    if (headers?.get("Nats-Last-Consumer") !== String(this.#expected - 1)) return this.#lose();
-    const stalled = headers.get("Nats-Consumer-Stalled");
-    if (stalled) this.#tell(stalled);
-  }
-
-  #tell(subject: string): void {
-    try {
-      this.#api.nc.publish(subject);
-    } catch {
-      this.#lose(); // the connection is closed, which shows when the consumer is made anew
-    }
-  }
-
-  async #close(): Promise<void> {
-    const subscription = this.#subscription;
-    if (subscription === undefined) return;
-    this.#subscription = undefined;
-    this.#lose();
-    subscription.unsubscribe();
+    this.#silence.stop();
+    if (this.#subscription === undefined) return;
+    this.#subscription.unsubscribe();
     try {
       await this.#api.call(
         "CONSUMER.DELETE",
@@ -227,24 +154,127 @@ export class OrderedConsumer implements AsyncDisposable {
       if (!(error instanceof Failed)) throw error;
     }
   }
-}
 
-class DeliveredMessage implements RawMessage {
-  readonly subject: string;
-  readonly sequence: number;
-  readonly storedAt: string;
-  readonly payload: Uint8Array;
-  readonly #message: Msg;
-
-  constructor(message: Msg, { sequence, storedAt }: Delivery) {
-    this.#message = message;
-    this.subject = message.subject;
-    this.sequence = sequence;
-    this.storedAt = storedAt;
-    this.payload = message.data;
+  async #open(patience: number): Promise<void> {
+    const { signal } = this.#options;
+    const expires = performance.now() + patience;
+    this.#silence.stop();
+    for (let pause = PAUSE, time = TRY;; pause = Math.min(2 * pause, MAX_PAUSE), time = Math.min(2 * time, MAX_TRY)) {
+      try {
+        await this.#create(Math.min(time, patience));
+        this.#opened = true;
+        return;
+      } catch (error) {
+        this.#lost = true;
+        if (!(error instanceof Failed)) throw error;
+        const { failure } = error;
+        const passing = isPassing(failure) || failure.kind === "answer" && failure.code === NO_SERVER;
+        if (!passing || performance.now() + pause > expires) throw this.#api.errorOf(error);
+        await new Operation(Infinity, signal).pause(pause);
+      }
+    }
   }
 
-  header(name: string): string {
-    return this.#message.headers?.get(name) ?? "";
+  async #create(time: number): Promise<void> {
+    const { nc, stream } = this.#api;
+    const { filter, signal } = this.#options;
+    const inbox = createInbox(inboxPrefixOf(nc));
+    this.#abandon();
+    this.#name = `aether_${crypto.randomUUID().slice(-12)}`;
+    this.#reader = new DeliveryReader();
+    this.#flow = undefined;
+    this.#last = 0;
+    this.#passed = 0;
+    this.#pending = 1; // not empty until the server has said so
+    this.#lost = false;
+    try {
+      const subscription = nc.subscribe(inbox, {
+        callback: (error, message) => this.#receive(subscription, error, message),
+      });
+      this.#subscription = subscription;
+    } catch (error) {
+      throw new Failed(failureOf(error, inbox), error);
+    }
+    const config = {
+      name: this.#name,
+      deliver_subject: inbox,
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: this.#start,
+      ack_policy: "none",
+      max_deliver: 1,
+      replay_policy: "instant",
+      flow_control: true,
+      idle_heartbeat: HEARTBEAT * 1_000_000,
+      inactive_threshold: INACTIVE * 1_000_000,
+      mem_storage: true,
+      num_replicas: 1,
+      ...(filter !== undefined && { filter_subject: filter }),
+    };
+    const rest = `.${this.#name}${filter === undefined ? "" : `.${filter}`}`;
+    const body = { stream_name: stream, config, action: "create" };
+    const operation = new Operation(time, signal, time);
+    const { num_pending } = await this.#api.call<{ num_pending: number }>("CONSUMER.CREATE", body, operation, rest);
+    if (this.#last === 0) this.#pending = num_pending; // a message that has come meanwhile knows better
+    this.#silence.start();
+  }
+
+  /** Without waiting for an answer: the server removes a consumer that nobody listens to by itself. */
+  #abandon(): void {
+    this.#subscription?.unsubscribe();
+    if (this.#subscription !== undefined) this.#publish(this.#api.subject("CONSUMER.DELETE", `.${this.#name}`));
+    this.#subscription = undefined;
+  }
+
+  #receive(subscription: Subscription, error: Error | null, message: Msg): void {
+    if (subscription !== this.#subscription || this.#lost) return;
+    this.#silence.end();
+    const delivered = error ? undefined : this.#reader.read(message);
+    if (delivered !== undefined) this.#arrive(delivered);
+    else if (error) this.#lost = true; // told apart when the consumer is made anew
+    else this.#obey(message);
+    this.#wake();
+  }
+
+  #arrive(message: Delivered): void {
+    if (message.delivered !== this.#last + 1) {
+      this.#lost = true;
+      return;
+    }
+    this.#last = message.delivered;
+    this.#pending = message.pending;
+    this.#start = message.sequence + 1;
+    this.#arrived.push(message);
+  }
+
+  /** A flow control request, or an idle heartbeat: that one says what was sent last, and repeats a request without answer. */
+  #obey({ headers, reply }: Msg): void {
+    const last = headers?.get("Nats-Last-Consumer");
+    const flow = reply || headers?.get("Nats-Consumer-Stalled");
+    if (last && Number(last) !== this.#last) this.#lost = true;
+    else if (flow) {
+      this.#flow = { subject: flow, behind: this.#last };
+      if (this.#nothingIsLeft) this.#answerFlow();
+    } else if (last) {
+      this.#pending = 0;
+      this.#passed = Number(headers?.get("Nats-Last-Stream"));
+    }
+  }
+
+  #answerFlow(): void {
+    if (this.#flow) this.#publish(this.#flow.subject);
+    this.#flow = undefined;
+  }
+
+  #publish(subject: string): void {
+    try {
+      this.#api.nc.publish(subject);
+    } catch {
+      this.#lost = true; // the connection is closed, which shows when the consumer is made anew
+    }
+  }
+
+  #reportStall(silence: number): void {
+    this.#options.observer?.event?.("stall", { stream: this.#api.stream, silence: Math.round(silence) });
+    this.#wake();
   }
 }

@@ -3,6 +3,8 @@ import { createInbox, type Msg, type MsgCallback, type Subscription } from "@nat
 import { answerOf, Failed, failureOf } from "./answer.ts";
 import { inboxPrefixOf, type JetStreamApi, toMilliseconds } from "./jetstream_api.ts";
 import type { Operation } from "./operation.ts";
+import type { MessageBytes } from "./plain_message.ts";
+import { headerBytes, headerIn, headerText, statusIn } from "./raw_headers.ts";
 import type { RawMessage } from "./wire.ts";
 
 /** A batched Direct Get. */
@@ -17,8 +19,8 @@ export interface BatchRequest {
 /** What a batched Direct Get gave. */
 export interface Batch {
   readonly messages: readonly RawMessage[];
-  /** How many more there are. */
-  readonly pending: number;
+  /** Of `multi_last`: the last sequence that the replica has. 0 if it does not say, as where it found nothing. */
+  readonly upTo: number;
 }
 
 /** Reads of one stream. */
@@ -34,27 +36,36 @@ export class DirectGet {
     const { promise, resolve, reject } = Promise.withResolvers<Batch>();
     const messages: DirectMessage[] = [];
     const subject = this.#api.subject("DIRECT.GET");
-    const silence = (): void => reject(new Error(`no answer within ${operation.patience} ms`));
     let subscription: Subscription | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     promise.catch(() => {}); // it may fail before anybody waits for it, or after
+    const of = request.next_by_subj === undefined ? undefined : utf8.encode(request.next_by_subj);
+    /** Each message of an answer says which was before it: core NATS delivers at most once. */
+    const isWhole = (text: string): boolean => {
+      const before = of === undefined ? "" : headerIn(text, "Nats-Last-Sequence");
+      return before === "" || Number(before) === (messages.at(-1)?.sequence ?? 0);
+    };
     const callback: MsgCallback<Msg> = (error, message) => {
-      clearTimeout(timer);
       if (error) return reject(error);
-      const { code = 0, description = "" } = message.headers ?? {};
-      if (code === 0) {
-        timer = setTimeout(silence, operation.patience);
-        messages.push(new DirectMessage(message));
-      } else if (code === 204 || code === 404) {
-        resolve({ messages, pending: Number(message.headers?.get("Nats-Num-Pending") ?? 0) });
-      } else if (code === 503) reject(new Failed({ kind: "absent", description: `${subject}: no responders` }));
+      const text = headerText(message);
+      const { code, description } = message.data.length > 0 ? WITHOUT_STATUS : statusIn(text);
+      if (code < 300 && !isWhole(text)) reject(new Error("a message of the answer is missing"));
+      else if (code === 0) messages.push(new DirectMessage(message, of));
+      else if (code === 204 || code === 404) resolve({ messages, upTo: Number(headerIn(text, "Nats-UpTo-Sequence")) });
+      else if (code === 503) reject(new Failed({ kind: "absent", description: `${subject}: no responders` }));
       else reject(new Failed(answerOf({ err_code: code, description })));
+    };
+    const wait = (count: number): void => {
+      timer = setTimeout(() => {
+        if (messages.length > count) wait(messages.length);
+        else reject(new Error(`no answer within ${operation.patience} ms`));
+      }, operation.patience);
     };
     try {
       const reply = createInbox(inboxPrefixOf(this.#api.nc));
       subscription = this.#api.nc.subscribe(reply, { callback });
       this.#api.nc.publish(subject, JSON.stringify(request), { reply });
-      timer = setTimeout(silence, operation.patience);
+      wait(0);
       return await operation.until(promise);
     } catch (error) {
       operation.signal?.throwIfAborted();
@@ -67,44 +78,69 @@ export class DirectGet {
 
   /** The last message of a subject, from whichever replica answers; undefined if that has none. */
   last(subject: string, operation: Operation): Promise<RawMessage | undefined> {
-    return this.#direct(this.#api.subject("DIRECT.GET", `.${subject}`), "", operation);
+    return this.#direct(this.#api.subject("DIRECT.GET", `.${subject}`), "", subject, operation);
   }
 
   /** A message by its sequence, from whichever replica answers; undefined if that has none. */
   at(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
-    return this.#direct(this.#api.subject("DIRECT.GET"), JSON.stringify({ seq: sequence }), operation);
+    return this.#direct(this.#api.subject("DIRECT.GET"), JSON.stringify({ seq: sequence }), undefined, operation);
   }
 
-  async #direct(subject: string, request: string, operation: Operation): Promise<RawMessage | undefined> {
-    const message = await this.#api.ask(subject, request, operation);
-    const { code = 0, description = "" } = message.headers ?? {};
-    if (code === 0) return new DirectMessage(message);
+  /** The first message of a subject from a sequence on, from whichever replica answers; undefined if that has none. */
+  next(subject: string, sequence: number, operation: Operation): Promise<RawMessage | undefined> {
+    const request = JSON.stringify({ seq: sequence, next_by_subj: subject });
+    return this.#direct(this.#api.subject("DIRECT.GET"), request, subject, operation);
+  }
+
+  async #direct(
+    api: string,
+    request: string,
+    of: string | undefined,
+    operation: Operation,
+  ): Promise<RawMessage | undefined> {
+    const message = await this.#api.ask(api, request, operation);
+    if (message.data.length > 0) return new DirectMessage(message, of === undefined ? undefined : utf8.encode(of));
+    const { code, description } = statusIn(headerText(message));
+    if (code === 0) return new DirectMessage(message, undefined);
     if (code === 404) return undefined;
     throw new Failed(answerOf({ err_code: code, description }));
   }
 }
 
+const WITHOUT_STATUS = { code: 0, description: "" } as const;
+const utf8 = new TextEncoder();
+const SEQUENCE = "\r\nNats-Sequence: ";
+const TIME = "\r\nNats-Time-Stamp: ";
+/** Characters of a time to the millisecond, without the `Z`. */
+const MILLISECONDS = 23;
+
 /** A message that Direct Get gave. */
 class DirectMessage implements RawMessage {
+  readonly sequence: number;
   readonly #message: Msg;
-  /** The client's own look-up walks all names each time. */
-  readonly #headers = new Map<string, string>();
+  /** Undefined if it may be any. */
+  readonly #subject: Uint8Array | undefined;
+  readonly #headers: string;
+  readonly #timeAt: number;
 
-  constructor(message: Msg) {
+  constructor(message: Msg, subject: Uint8Array | undefined) {
     this.#message = message;
-    for (const [name, [value = ""]] of message.headers ?? []) this.#headers.set(name, value);
+    this.#subject = subject;
+    this.#headers = headerText(message);
+    // The server's own come last, whatever the writer's are.
+    const begins = this.#headers.lastIndexOf(SEQUENCE) + SEQUENCE.length;
+    const ends = this.#headers.indexOf("\r\n", begins);
+    this.sequence = Number(this.#headers.slice(begins, ends));
+    this.#timeAt = ends + TIME.length;
   }
 
   get subject(): string {
     return this.header("Nats-Subject");
   }
 
-  get sequence(): number {
-    return Number(this.header("Nats-Sequence"));
-  }
-
   get storedAt(): string {
-    return toMilliseconds(this.header("Nats-Time-Stamp"));
+    const time = this.#headers.slice(this.#timeAt, this.#headers.indexOf("\r\n", this.#timeAt));
+    return time.length > MILLISECONDS + 1 ? `${time.slice(0, MILLISECONDS)}Z` : toMilliseconds(time);
   }
 
   get payload(): Uint8Array {
@@ -112,6 +148,13 @@ class DirectMessage implements RawMessage {
   }
 
   header(name: string): string {
-    return this.#headers.get(name) ?? "";
+    return headerIn(this.#headers, name);
+  }
+
+  get bytes(): MessageBytes | undefined {
+    const headers = headerBytes(this.#message);
+    if (headers === undefined || this.#subject === undefined) return undefined;
+    const { sequence, storedAt, payload } = this;
+    return { sequence, storedAt, subject: this.#subject, headers, payload };
   }
 }

@@ -2,6 +2,7 @@
  * The interface of an event store: the events of one namespace.
  * @module
  */
+import type { EventDecodeError } from "../errors.ts";
 import type { ActorTypeOf, Event, EventsFor, Metadata, NewEvent, Select } from "../event.ts";
 import type { Fence } from "./fence.ts";
 
@@ -140,12 +141,22 @@ export interface ReadAllOptions<E extends Event, Types extends string, ActorType
   extends EventFilter<E, Types, ActorTypes>, Abortable {
   /** Only commits behind this position. @default 0 */
   readonly after?: number;
+  /**
+   * Only commits stored at this moment or later, by `storedAt`: the server's clock, in milliseconds. It says when, never
+   * in which order: to resume, use `after`. A Date, or ISO 8601 with its zone.
+   */
+  readonly since?: Date | string;
   /** Goes on with what comes: no gap, no duplicate between the two. @default false */
   readonly live?: boolean;
   /** Called once, when everything stored at the time of the call has been delivered. */
   readonly onCaughtUp?: (position: number) => void;
   /** Called now and then with the position reached, also while the filter lets nothing through: where to resume. */
   readonly onProgress?: (position: number) => void;
+  /**
+   * Told of each stored message that is no commit, or of which parts are missing, and the reading goes on behind it. Left
+   * out, the reading rejects with the error; `after: error.position` then resumes behind it.
+   */
+  readonly onUndecodable?: (error: EventDecodeError) => void;
 }
 
 /** Options of `listActors`. */

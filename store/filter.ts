@@ -32,6 +32,25 @@ export function checkFilter(filter: EventFilter<Event, string, string>, shards: 
   };
 }
 
+/** A date, or a date and a time with its zone. */
+const ISO_8601 = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+/**
+ * Milliseconds since 1970.
+ * @throws {InvalidArgumentError} unless it is a valid Date, or ISO 8601 that means one moment everywhere
+ */
+export function checkMoment(argument: string, value: Date | string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const [text = "", day = ""] = typeof value === "string" ? ISO_8601.exec(value) ?? [] : [];
+  const time = value instanceof Date ? value.getTime() : Date.parse(text);
+  const isDay = value instanceof Date || new Date(Date.parse(day) || 0).toISOString().startsWith(day); // no 31st of February
+  if (!Number.isNaN(time) && isDay) return time;
+  throw new InvalidArgumentError(
+    { argument },
+    `${argument} is a Date, or ISO 8601 with its zone, not ${String(value)}`,
+  );
+}
+
 /** Whether the filter lets commits of this actor through. */
 export function letsActor(filter: Filter, actorId: string, shard: number): boolean {
   if (filter.actorId !== undefined && filter.actorId !== actorId) return false;

@@ -1,3 +1,4 @@
+import { Failed } from "./answer.ts";
 import type { DirectGet } from "./direct_get.ts";
 import type { Consistency } from "./event_store.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
@@ -17,6 +18,8 @@ export class Heads {
   readonly #direct: DirectGet;
   readonly #decoder: Decoder;
   readonly #cache: VersionCache;
+  /** Up to here all was seen, and it was not remembered of whom. */
+  #seen = 0;
 
   constructor(api: JetStreamApi, direct: DirectGet, decoder: Decoder, cache: VersionCache) {
     this.#api = api;
@@ -34,17 +37,50 @@ export class Heads {
     this.#cache.learn(actorId, head);
   }
 
+  /** This store has seen all that is stored up to a sequence, without learning of whom it is. */
+  saw(sequence: number): void {
+    this.#seen = Math.max(this.#seen, sequence);
+  }
+
+  /** The highest sequence that this store has written or seen. */
+  get highest(): number {
+    return Math.max(this.#seen, this.#cache.highest);
+  }
+
   /** The last message of an actor; undefined if it has none. */
   last({ actorId, subject }: Target, consistency: Consistency, operation: Operation): Promise<Last | undefined> {
     return this.#api.reading(operation, async () => {
+      const known = this.#cache.get(actorId)?.sequence ?? 0;
       if (consistency === "session") {
-        const known = this.#cache.get(actorId);
-        const message = await this.#direct.last(subject, operation);
-        // A replica may lag behind what this store knows.
-        if ((message?.sequence ?? 0) >= (known?.sequence ?? 0)) return this.#learnt(actorId, message);
+        const floor = Math.max(known, this.#seen, known > 0 ? 0 : this.#cache.forgotten);
+        const { message, isRecent } = await this.#fromReplica(subject, known, floor, operation);
+        if (isRecent) return this.#learnt(actorId, message);
       }
-      return this.#learnt(actorId, await this.#api.get({ last_by_subj: subject }, operation));
+      const message = await this.#api.get({ last_by_subj: subject }, operation);
+      if ((message?.sequence ?? 0) < known) { // who was the leader until a moment ago does not know it yet
+        throw new Failed({
+          kind: "absent",
+          description: `${subject}: nobody has message ${known} of it, which was there`,
+        });
+      }
+      return this.#learnt(actorId, message);
     });
+  }
+
+  /** The last message that a replica has, and whether it has all that this store has written or seen up to a floor. */
+  async #fromReplica(
+    subject: string,
+    known: number,
+    floor: number,
+    operation: Operation,
+  ): Promise<{ message: RawMessage | undefined; isRecent: boolean }> {
+    if (known === floor) {
+      const message = await this.#direct.last(subject, operation);
+      return { message, isRecent: (message?.sequence ?? 0) >= floor };
+    }
+    // What it has of this actor does not show it; this request alone tells how far a replica is.
+    const { messages: [message], upTo } = await this.#direct.batch({ multi_last: [subject], batch: 1 }, operation);
+    return { message, isRecent: upTo >= floor };
   }
 
   /** What the last message of an actor says. */

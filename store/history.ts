@@ -1,129 +1,147 @@
-import type { DirectGet } from "./direct_get.ts";
+import { ActorMessages, type ActorReaderParts } from "./actor_messages.ts";
+import { Assembler } from "./assembler.ts";
+import { Chain } from "./chain.ts";
 import type { Commit, ReadActorOptions } from "./event_store.ts";
-import type { Heads, Target } from "./heads.ts";
-import type { JetStreamApi } from "./jetstream_api.ts";
-import type { ReaderParts } from "./reader_parts.ts";
+import { Extent } from "./extent.ts";
+import type { Target } from "./heads.ts";
 import { Operation } from "./operation.ts";
-import { checkRange, notThisCommit, Selection } from "./range.ts";
+import { PlainMessages } from "./plain_message.ts";
+import { checkRange, isEmpty, isFromStart, notThisCommit, Selection } from "./range.ts";
+import type { ReaderParts } from "./reader_parts.ts";
+import { type Found, Search, type Wanted } from "./stretches.ts";
 import { VersionCache } from "./version_cache.ts";
-import { Assembler, type Decoder, type Part, partOf, type RawMessage } from "./wire.ts";
+import { type Part, partOf, type RawMessage } from "./wire.ts";
 
-/** Messages of one batched Direct Get: few at first, since most actors have few. */
-const FIRST_BATCH = 64;
-const MAX_BATCH = 1_024;
-/** Commits that are followed by their links, one round trip each, before the history is read from its start. */
-const NEAR = 8;
-const MAX_BATCH_BYTES = 4 * 1_048_576;
-
-/** Reads the commits of one actor. */
+/**
+ * Reads the commits of one actor, and has the server walk over no more of the stream than about what it gives: first it
+ * finds where they lie (`stretches.ts`), then it reads them in order, by what costs the server least where they lie
+ * (`actor_messages.ts`). Memory is bounded whatever the history: a few MB of what was met while it was looked for are
+ * kept, the rest is read again.
+ */
 export class History {
-  readonly #api: JetStreamApi;
-  readonly #direct: DirectGet;
-  readonly #decoder: Decoder;
-  readonly #heads: Heads;
-  readonly #timeout: number;
+  readonly #parts: ActorReaderParts;
   /** Where a commit was last found by its version. */
   readonly #found = new VersionCache(4_096);
 
-  constructor({ api, direct, decoder, heads, timeout }: ReaderParts) {
-    this.#api = api;
-    this.#direct = direct;
-    this.#decoder = decoder;
-    this.#heads = heads;
-    this.#timeout = timeout;
+  constructor(parts: ReaderParts) {
+    const { api, heads, subjects, shards } = parts;
+    this.#parts = { ...parts, extent: new Extent(api, heads), plain: new PlainMessages(subjects, shards) };
   }
 
   /** The commits in the range; of a deleted actor the tombstone only. */
   async *read(target: Target, options: ReadActorOptions): AsyncGenerator<Commit, void, undefined> {
+    for await (const lot of this.lots(target, options)) yield* lot;
+  }
+
+  /** The same in lots, since an asynchronous step for each costs as much as all the rest. */
+  async *lots(target: Target, options: ReadActorOptions): AsyncGenerator<readonly Commit[], void, undefined> {
     const range = checkRange(options);
-    const { from, signal, consistency = "session" } = options;
-    const last = await this.#heads.last(target, consistency, new Operation(this.#timeout, signal));
-    if (last?.head.deleted) return yield tombstone(this.#decoder.part(last.message));
-    if (from !== undefined) await this.#checkFrom(target, from, signal);
-    if (last === undefined) return;
-    const selection = new Selection(range);
-    const start = range.afterPosition + 1;
-    const end = last.head.sequence;
-    const assembler = new Assembler();
-    let before: Part | undefined;
-    for await (const message of this.#messages(target.subject, start, end, signal)) {
-      const part = this.#decoder.part(message);
-      // A message that is missing was erased: by a deletion that overtook the reader, or by an operator.
-      if (part.part === 1 && !this.#follows(message, part, before, start)) {
-        return yield await this.#erased(target, part, signal);
-      }
-      before = part;
-      const { commit, incomplete } = assembler.add(part);
-      if (incomplete !== undefined) return yield await this.#erased(target, incomplete, signal);
-      const selected = commit && selection.add(commit);
-      if (selected !== undefined) yield selected;
-      if (commit !== undefined && selection.done(commit)) return yield* selection.end();
+    const { from: known, signal, consistency = "session" } = options;
+    const { heads, timeout } = this.#parts;
+    const step = (): Operation => new Operation(timeout, signal);
+    const messages = new ActorMessages(this.#parts, target.subject, step);
+    const [head, first, from] = await Promise.all([
+      heads.last(target, consistency, step()),
+      isFromStart(range) ? messages.first() : undefined,
+      known && messages.at(known.position),
+    ]);
+    if (head?.head.deleted) return yield [tombstone(messages.part(head.message))];
+    if (known !== undefined && !isEnd(from && messages.part(from), known.version)) {
+      throw notThisCommit(target.actorId, known);
     }
-    if (end >= start && before?.sequence !== end) return yield await this.#erased(target, before ?? NOTHING, signal);
-    yield* selection.end();
+    if (head === undefined || isEmpty(range)) return;
+    for (let tail = Math.min(range.last, range.lastCommits);; tail *= 4) {
+      const wanted = { range, tail, last: head.message, first, from };
+      const { stretches, isWhole } = await this.#search(messages, wanted);
+      const selection = new Selection(range);
+      const chain = new Chain(selection, stretches[0]?.isFirst ?? false);
+      for (const stretch of stretches) {
+        for await (const lot of messages.of(stretch, range)) {
+          yield this.#take(messages, lot, chain);
+          if (chain.isDone || chain.broken !== undefined) break;
+        }
+        if (chain.isDone) break;
+        if (chain.broken !== undefined || chain.last?.sequence !== stretch.to) {
+          return yield [await this.#erased(target, chain.broken ?? chain.last, step())];
+        }
+      }
+      if (isWhole || selection.isFull) return yield selection.end();
+    }
+  }
+
+  #take(messages: ActorMessages, lot: readonly RawMessage[], chain: Chain): Commit[] {
+    const commits: Commit[] = [];
+    for (const message of lot) {
+      const commit = chain.add(messages.part(message));
+      if (commit !== undefined) commits.push(commit);
+      if (chain.isDone || chain.broken !== undefined) break;
+    }
+    return commits;
   }
 
   /**
-   * The commit that covers a version, at or before the actor's last message; undefined if it is not stored. By back links
-   * where it is near; else forwards, from where the last one was found: whoever repeats an import asks in order.
+   * The commit that covers a version, at or before the actor's last message; undefined if it is not stored. From where the
+   * one before it was found, if it was: whoever repeats an import asks in order.
    */
   async covering(target: Target, version: number, last: number, operation: Operation): Promise<Located | undefined> {
+    const messages = new ActorMessages(this.#parts, target.subject, () => operation);
     const before = this.#found.get(target.actorId);
-    const found = before !== undefined && before.version < version && before.sequence < last
-      ? await this.#forwards(target, version, before.sequence + 1, last, operation)
-      : await this.#backwards(target, version, last, operation);
-    if (found === undefined) return undefined;
+    const found = before?.version === version - 1 && before.sequence < last
+      ? await this.#behind(messages, before.sequence, last)
+      : await this.#covering(messages, version, last);
+    if (found === undefined || !covers(found.commit, version)) return undefined;
     const { commit: { version: reached, position: sequence } } = found;
     this.#found.forget(target.actorId);
     this.#found.learn(target.actorId, { version: reached, sequence, epoch: 0, deleted: false });
     return found;
   }
 
-  async #backwards(target: Target, version: number, last: number, operation: Operation): Promise<Located | undefined> {
-    let sequence = last;
-    for (let steps = 0; sequence > 0; steps++) {
-      if (steps === NEAR) return await this.#forwards(target, version, 1, sequence, operation);
-      const located = await this.endingAt(target.subject, sequence, operation);
-      if (located === undefined || located.commit.version < version) return undefined;
-      if (covers(located.commit, version)) return located;
-      sequence = located.previous;
+  async #covering(messages: ActorMessages, version: number, sequence: number): Promise<Located | undefined> {
+    const last = await messages.at(sequence);
+    if (last === undefined) return undefined;
+    const range = { ...checkRange({ fromVersion: version }), toVersion: version };
+    const { stretches } = await this.#search(messages, { range, tail: Infinity, last });
+    const assembler = new Assembler();
+    for (const stretch of stretches) {
+      for await (const lot of messages.of(stretch, range)) {
+        for (const message of lot) {
+          const part = messages.part(message);
+          const commit = assembler.add(part);
+          if (commit !== undefined && commit.version >= version) return locatedOf(commit, part);
+        }
+      }
     }
     return undefined;
   }
 
-  async #forwards(
-    { subject }: Target,
-    version: number,
-    start: number,
-    end: number,
-    { signal }: Operation,
-  ): Promise<Located | undefined> {
+  async #behind(messages: ActorMessages, sequence: number, last: number): Promise<Located | undefined> {
     const assembler = new Assembler();
-    let begins = start;
-    for await (const message of this.#messages(subject, start, end, signal, start === 1 ? FIRST_BATCH : 1)) {
-      const part = this.#decoder.part(message);
-      if (part.part === 1) begins = part.sequence;
-      const { commit } = assembler.add(part);
-      if (commit !== undefined && commit.version >= version) {
-        return covers(commit, version) ? { commit, begins } : undefined;
-      }
+    for (let next = sequence + 1; next <= last;) {
+      const message = await messages.next(next);
+      if (message === undefined) return undefined;
+      const part = messages.part(message);
+      const commit = assembler.add(part);
+      if (commit !== undefined && commit.events.length > 0) return locatedOf(commit, part);
+      next = part.sequence + 1;
     }
     return undefined;
   }
 
   /** The actor's commit whose last message has this sequence; undefined if none has. */
   async endingAt(subject: string, sequence: number, operation: Operation): Promise<Linked | undefined> {
-    const last = await this.#get(sequence, operation);
-    if (last?.subject !== subject) return undefined;
-    const { part, parts } = this.#decoder.part(last);
-    if (part !== parts) return undefined;
+    const messages = new ActorMessages(this.#parts, subject, () => operation);
+    const last = await messages.at(sequence);
+    const { part, parts } = last === undefined ? NOTHING : messages.part(last);
+    if (last === undefined || part !== parts) return undefined;
+    const begins = sequence - parts + 1;
+    const others = await Promise.all(Array.from({ length: parts - 1 }, (_, index) => messages.at(begins + index)));
     const assembler = new Assembler();
     let previous = 0;
-    for (let begins = sequence - parts + 1, at = begins; at <= sequence; at++) {
-      const message = at === sequence ? last : await this.#get(at, operation);
-      if (message?.subject !== subject) return undefined; // erased
-      if (at === begins) previous = this.#decoder.previous(message);
-      const { commit } = assembler.add(this.#decoder.part(message));
+    for (const message of [...others, last]) {
+      if (message === undefined) return undefined; // erased
+      const part = messages.part(message);
+      if (part.part === 1) previous = part.previous;
+      const commit = assembler.add(part);
       if (commit !== undefined) return { commit, begins, previous };
     }
     return undefined;
@@ -131,87 +149,28 @@ export class History {
 
   /** The actor's commit whose first message has this sequence; undefined if none has. */
   async beginningAt(subject: string, sequence: number, operation: Operation): Promise<Located | undefined> {
-    const first = await this.#get(sequence, operation);
-    const { part, parts } = first?.subject === subject ? partOf(first) : { part: 0, parts: 0 };
+    const messages = new ActorMessages(this.#parts, subject, () => operation);
+    const first = await messages.at(sequence);
+    const { part, parts } = first === undefined ? NOTHING : partOf(first);
     return part === 1 ? await this.endingAt(subject, sequence + parts - 1, operation) : undefined;
   }
 
-  /** The messages of a subject from one sequence to another, both inclusive; what a lagging replica lacks, from the leader. */
-  async *#messages(
-    subject: string,
-    start: number,
-    end: number,
-    signal?: AbortSignal,
-    few = FIRST_BATCH,
-  ): AsyncGenerator<RawMessage> {
-    let next = start;
-    for (let batch = few, pending = 1; pending > 0 && next <= end; batch = Math.min(4 * batch, MAX_BATCH)) {
-      const operation = new Operation(this.#timeout, signal);
-      const request = { seq: next, next_by_subj: subject, batch, max_bytes: MAX_BATCH_BYTES };
-      const answer = await this.#api.reading(operation, () => this.#direct.batch(request, operation));
-      const [first] = answer.messages;
-      const begins = first === undefined ? next : first.sequence - partOf(first).part + 1;
-      if (next === start && begins < start) { // a range that begins inside a commit takes the whole of it
-        start = next = begins;
-        continue;
-      }
-      for (const message of answer.messages) {
-        if (message.sequence > end) return;
-        yield message;
-        next = message.sequence + 1;
-      }
-      pending = answer.pending;
-    }
-    while (next <= end) {
-      const operation = new Operation(this.#timeout, signal);
-      const which = { seq: next, next_by_subj: subject };
-      const message = await this.#api.reading(operation, () => this.#api.get(which, operation));
-      if (message === undefined || message.sequence > end) return;
-      yield message;
-      next = message.sequence + 1;
-    }
-  }
-
-  /**
-   * Whether nothing is missing between two commits. A stream that was restored by sourcing has other sequences than its
-   * back links say: there the versions tell.
-   */
-  #follows(message: RawMessage, part: Part, before: Part | undefined, start: number): boolean {
-    const previous = this.#decoder.previous(message);
-    if (before === undefined ? previous < start : previous === before.sequence) return true;
-    const first = part.events[0]?.version ?? part.version;
-    return before === undefined ? start > 1 || first === 1 : first <= before.version + 1;
-  }
-
-  async #checkFrom({ actorId, subject }: Target, from: From, signal?: AbortSignal): Promise<void> {
-    const message = await this.#get(from.position, new Operation(this.#timeout, signal));
-    const part = message?.subject === subject ? this.#decoder.part(message) : undefined;
-    if (part?.version !== from.version || part.part !== part.parts) throw notThisCommit(actorId, from);
-  }
-
-  async #get(sequence: number, operation: Operation): Promise<RawMessage | undefined> {
-    if (sequence < 1) return undefined; // the server takes 0 for no request at all
-    return await this.#api.reading(operation, async () => {
-      return await this.#direct.at(sequence, operation) ?? await this.#api.get({ seq: sequence }, operation);
-    });
+  #search(messages: ActorMessages, wanted: Wanted): Promise<Found> {
+    return new Search(messages, wanted).find();
   }
 
   /** The tombstone of an actor whose history was erased under the reader. Otherwise a commit is broken. */
-  async #erased(
-    target: Target,
-    { sequence, part, parts }: Pick<Part, "sequence" | "part" | "parts">,
-    signal?: AbortSignal,
-  ): Promise<Commit> {
-    const last = await this.#heads.last(target, "leader", new Operation(this.#timeout, signal));
-    if (last?.head.deleted) return tombstone(this.#decoder.part(last.message));
-    throw this.#decoder.error(
+  async #erased(target: Target, behind: Part | undefined, operation: Operation): Promise<Commit> {
+    const { heads, decoder } = this.#parts;
+    const last = await heads.last(target, "leader", operation);
+    if (last?.head.deleted) return tombstone(decoder.part(last.message));
+    const { sequence, part, parts } = behind ?? NOTHING;
+    throw decoder.error(
       { sequence, subject: target.subject },
       `messages before or behind ${part}/${parts} are missing`,
     );
   }
 }
-
-type From = NonNullable<ReadActorOptions["from"]>;
 
 /** A commit and where it lies. */
 export interface Located {
@@ -227,10 +186,19 @@ interface Linked extends Located {
 
 const NOTHING = { sequence: 0, part: 0, parts: 0 } as const;
 
+function locatedOf(commit: Commit, { sequence, parts }: Part): Located {
+  return { commit, begins: sequence - parts + 1 };
+}
+
 function covers({ events }: Commit, version: number): boolean {
   const [first] = events;
   const last = events.at(-1);
   return first !== undefined && last !== undefined && first.version <= version && version <= last.version;
+}
+
+/** Whether it is the end of a commit with this version. */
+function isEnd(part: Part | undefined, version: number): boolean {
+  return part !== undefined && part.part === part.parts && part.version === version;
 }
 
 function tombstone({ actorId, version, sequence: position, storedAt }: Part): Commit {

@@ -19,7 +19,7 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "./event_store.ts";
-import { checkFilter, letsActor, letsEvents } from "./filter.ts";
+import { checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
 import { checkConsistency, whole } from "./range.ts";
 import { checkNamespace, checkShards, DEFAULT_SHARDS } from "./shard.ts";
 import { appendWrite, deleteWrite, saveWrite, transactWrites, type Writer } from "./write.ts";
@@ -159,11 +159,13 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     this.#check(options);
     const filter = checkFilter(options as ReadAllOptions<Event, string, string>, this.shards);
     let position = whole("after", options.after, 0);
+    const since = checkMoment("since", options.since) ?? -Infinity;
     const target = this.#log.position;
     for (let caughtUp = false;; caughtUp = true) {
       while (position < (caughtUp ? this.#log.position : target)) {
         const stored = this.#log.at(++position);
-        if (stored === undefined || !letsActor(filter, stored.actorId, stored.shard)) continue;
+        if (stored === undefined || stored.storedAt < since) continue;
+        if (!letsActor(filter, stored.actorId, stored.shard)) continue;
         const commit = letsEvents(filter, commitOf(stored));
         if (commit !== undefined) yield commit as never;
         this.#check(options);

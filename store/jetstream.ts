@@ -27,6 +27,7 @@ import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
 import { checkOptions, type JetStreamOptions } from "./jetstream_options.ts";
 import { Lanes } from "./lanes.ts";
+import { Leader } from "./leader.ts";
 import { listActors } from "./list.ts";
 import { readStream } from "./live.ts";
 import type { ReaderParts } from "./reader_parts.ts";
@@ -128,12 +129,8 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   }
 
   async position(options: Abortable = {}): Promise<number> {
-    const { api } = this.#parts;
-    const operation = this.#operation(options);
-    const which = { last_by_subj: this.#subjects.events };
-    return await this.#observed("position", {}, async () => {
-      return (await api.reading(operation, () => api.get(which, operation)))?.sequence ?? 0;
-    });
+    const leader = new Leader(this.#parts, this.#untilClosed(options), this.#timeout);
+    return await this.#observed("position", {}, () => leader.position());
   }
 
   async saveEvent(event: E, options: SaveOptions = {}): Promise<AppendResult<E>> {
@@ -168,12 +165,15 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     fromVersion = 0,
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
-    const commits = this.#read(actorId, { ...options, fromVersion });
+    this.#check(options);
+    const lots = this.#history.lots(this.#target(actorId), { ...options, fromVersion });
     return await this.#observed("getEvents", { actorId }, async () => {
       const events: Event[] = [];
-      for await (const commit of commits) {
-        if (commit.deleted) return [];
-        for (const event of commit.events) events.push(event);
+      for await (const lot of lots) {
+        for (const commit of lot) {
+          if (commit.deleted) return [];
+          for (const event of commit.events) events.push(event);
+        }
       }
       return events as never;
     }, ({ length: events }) => ({ events }));

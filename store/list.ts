@@ -7,6 +7,8 @@ import type { Head } from "./wire.ts";
 
 /** Actors whose versions are asked for at once; the server takes up to 1,024. */
 const LOT = 512;
+/** Subjects to go back by where some were erased meanwhile; a page is 100,000 (nats-server `JSMaxSubjectDetails`). */
+const STEP_BACK = 10_000;
 
 /**
  * The living actors, shard by shard: their subjects from the leader, their versions in lots. A consumer would stall all
@@ -45,6 +47,7 @@ function* lots(subjects: readonly string[], bytes: number): Generator<string[]> 
   if (lot.length > 0) yield lot;
 }
 
+/** In pages, sorted: what is added or erased while they are read moves those behind it, and is told by the overlap. */
 async function* subjectsOf(
   { api, subjects, timeout }: ReaderParts,
   shard: number,
@@ -52,15 +55,21 @@ async function* subjectsOf(
   signal: AbortSignal,
 ): AsyncGenerator<string[]> {
   const filter = subjects.covering(shard, actorType);
-  for (let offset = 0, total = 1; offset < total;) {
+  for (let offset = 0, last = "";;) {
     const operation = new Operation(timeout, signal);
     const request = { subjects_filter: filter, offset };
     const info = await api.reading(operation, () => api.call<StreamInfo>("STREAM.INFO", request, operation));
-    const page = Object.keys(info.state.subjects ?? {});
-    if (page.length === 0) return;
-    yield page;
-    offset += page.length;
-    total = info.total ?? 0;
+    const page = Object.keys(info.state.subjects ?? {}).sort();
+    const [first] = page;
+    if (offset > 0 && (first === undefined || first > last)) {
+      offset = Math.max(0, offset - STEP_BACK);
+      continue;
+    }
+    const more = page.filter((subject) => subject > last);
+    if (more.length > 0) yield more;
+    last = page.at(-1) ?? last;
+    if (offset + page.length >= (info.total ?? 0)) return;
+    offset += page.length - 1; // from the last one on
   }
 }
 

@@ -1,114 +1,119 @@
 import { encodeToken } from "../actor_id.ts";
 import type { Event } from "../event.ts";
+import { CommitReader } from "./commit_reader.ts";
 import { OrderedConsumer } from "./consumer.ts";
 import type { Commit, ReadAllOptions } from "./event_store.ts";
-import { checkFilter, type Filter, letsActor, letsEvents } from "./filter.ts";
-import { Operation } from "./operation.ts";
+import { checkFilter, checkMoment, type Filter } from "./filter.ts";
+import { Lag, Leader } from "./leader.ts";
+import { OneByOne } from "./one_by_one.ts";
 import { whole } from "./range.ts";
 import type { ReaderParts } from "./reader_parts.ts";
-import type { StreamInfo } from "./stream_config.ts";
-import type { Subjects } from "./subjects.ts";
 import { shardOfToken } from "./shard.ts";
-import { Assembler, type Part, partOf, type RawMessage } from "./wire.ts";
+import type { Subjects } from "./subjects.ts";
 
-/** Messages between two calls of `onProgress`. */
+/** Commits that are given without waiting in between. */
+const TOGETHER = 256;
+/** Messages between two calls of `onProgress`, at least. */
 const PROGRESS = 1_000;
 /** Milliseconds between two calls of `onProgress` while nothing comes. */
 const IDLE_PROGRESS = 5_000;
 
-/** Reads all commits of the namespace in order, and goes on with what comes if that is wanted. */
-export async function* readStream(
+/**
+ * Reads all commits of the namespace in order, and goes on with what comes if that is wanted. `begin` is called with the
+ * first one: it gives the signal that ends the reading, or throws.
+ */
+export function readStream(
+  parts: ReaderParts,
+  options: ReadAllOptions<Event, string, string>,
+  begin: () => AbortSignal,
+): AsyncIterableIterator<Commit> {
+  return new OneByOne(() => {
+    const signal = begin();
+    return { lists: read(parts, options, signal), signal };
+  });
+}
+
+/** Commits in lists: those that arrived together. */
+async function* read(
   parts: ReaderParts,
   options: ReadAllOptions<Event, string, string>,
   signal: AbortSignal,
-): AsyncGenerator<Commit, void, undefined> {
-  const { api, subjects, shards, decoder, heads, timeout } = parts;
-  const { live = false, onCaughtUp, onProgress } = options;
+): AsyncGenerator<readonly Commit[], void, undefined> {
+  const { api, subjects, shards, timeout, observer } = parts;
+  const { live = false, onCaughtUp, onProgress, onUndecodable } = options;
   const after = whole("after", options.after, 0);
+  const since = checkMoment("since", options.since);
   const filter = checkFilter(options, shards);
   const subject = serverFilter(filter, subjects, shards);
-  const info = async (): Promise<StreamInfo> => {
-    const operation = new Operation(timeout, signal);
-    return await api.reading(operation, () => api.call<StreamInfo>("STREAM.INFO", undefined, operation));
-  };
 
-  const { state: { last_seq: target }, config: { num_replicas: replicas = 1 } } = await info();
+  const { target, start } = await placeOf(new Leader(parts, signal, timeout), after, since);
+  const leader = new Leader(parts, signal, live ? Infinity : timeout);
+  const lag = new Lag(leader, target);
+  const consumer = new OrderedConsumer(api, { start, filter: subject, signal, observer });
+  const reader = new CommitReader(parts, leader, { after, since, filter, onUndecodable, target });
   let reached = after;
   let caughtUp = false;
-  let told = performance.now();
-  const tell = (position: number): void => {
-    reached = Math.max(reached, position);
-    told = performance.now();
+  let told = { position: 0, at: 0 };
+  const tell = (): void => {
+    told = { position: reached, at: performance.now() };
     onProgress?.(reached);
   };
-  /** Whether the leader has anything of the filter up to a position that was not delivered: a replica may lag. */
-  const isMissing = async (end: number): Promise<boolean> => {
-    const operation = new Operation(timeout, signal);
-    const which = { seq: reached + 1, next_by_subj: subject ?? ">" };
-    const message = await api.reading(operation, () => api.get(which, operation));
-    return message !== undefined && message.sequence <= end;
-  };
-
-  const start = after === 0 ? 1 : await commitStart(parts, after + 1, signal);
-  const consumer = new OrderedConsumer(api, { start, filter: subject, signal });
-  const assembler = new Assembler();
+  /** Everything of the filter that the leader had when it was asked first. */
+  const hasTarget = async (): Promise<boolean> =>
+    reached >= target || consumer.isBehind(target) ||
+    consumer.isEmpty && !await leader.hasBetween(reached, target, subject);
   try {
     for (let messages = 0;;) {
-      const delivered = reached >= target && !caughtUp ? undefined : consumer.take();
-      if (delivered !== undefined) {
-        const commit = await take(delivered.message);
-        if (commit !== undefined) yield commit;
-        signal.throwIfAborted();
-        reached = Math.max(reached, delivered.sequence);
-        if (++messages % PROGRESS === 0) tell(reached);
-      } else if (!caughtUp && (reached >= target || consumer.isEmpty && (replicas === 1 || !await isMissing(target)))) {
+      let commits: Commit[] = [];
+      while (commits.length < TOGETHER) {
+        const message = consumer.take(caughtUp ? Infinity : target);
+        if (message === undefined) break;
+        const commit = reader.take(message);
+        if (reader.isUnsettled) {
+          if (commits.length > 0) yield commits;
+          commits = [];
+          await reader.settle();
+        }
+        if (commit !== undefined) commits.push(commit);
+        reached = Math.max(reached, message.sequence);
+        messages++;
+      }
+      if (commits.length > 0) yield commits;
+      signal.throwIfAborted();
+      if (messages >= PROGRESS) {
+        messages = 0;
+        tell();
+      }
+      if (!caughtUp && await hasTarget()) {
+        await reader.finish();
         caughtUp = true;
-        tell(target);
+        reached = Math.max(reached, target);
+        tell();
         onCaughtUp?.(reached);
         if (!live) return;
       } else {
         await consumer.wait(live && consumer.opened ? Infinity : timeout);
-        if (subject === undefined || !onProgress || !caughtUp || performance.now() - told < IDLE_PROGRESS) continue;
-        const { state: { last_seq: end } } = await info();
-        if (!await isMissing(end)) tell(end);
+        reached = Math.max(reached, consumer.passed);
+        const behind = consumer.isEmpty ? lag.behind(reached) : 0;
+        if (behind > 0) consumer.replace(behind);
+        if (caughtUp && reached > told.position && performance.now() - told.at >= IDLE_PROGRESS) tell();
       }
     }
   } finally {
     await consumer[Symbol.asyncDispose]();
   }
-
-  /** The commit that is complete with this message, if the filter lets it through. */
-  async function take(message: RawMessage): Promise<Commit | undefined> {
-    if (subjects.isFence(message.subject)) return undefined;
-    const address = subjects.parse(message.subject);
-    if (address !== undefined && !letsActor(filter, address.actorId, address.shard)) return undefined;
-    const part = decoder.part(message);
-    const { commit, incomplete } = assembler.add(part);
-    if (incomplete !== undefined) await checkErased(parts, incomplete, signal);
-    if (commit === undefined || commit.events.length === 0 && !commit.deleted) return undefined; // a seal
-    const { actorId, version, sequence, epoch, deleted } = part;
-    heads.learn(actorId, { version, sequence, epoch, deleted });
-    return letsEvents(filter, commit);
-  }
 }
 
-/** Where the commit begins that a sequence lies in: a reader never gets half of one. */
-async function commitStart({ api, timeout }: ReaderParts, sequence: number, signal: AbortSignal): Promise<number> {
-  const operation = new Operation(timeout, signal);
-  const message = await api.reading(operation, () => api.get({ seq: sequence }, operation));
-  return message === undefined ? sequence : sequence - (partOf(message).part || 1) + 1;
-}
-
-/** Parts may be missing only where an actor's history was erased. */
-async function checkErased(
-  { subjects, decoder, heads, timeout }: ReaderParts,
-  part: Part,
-  signal: AbortSignal,
-): Promise<void> {
-  const { actorId, shard, sequence } = part;
-  const subject = subjects.ofActor(encodeToken(actorId), shard);
-  const head = await heads.head({ actorId, subject }, "leader", new Operation(timeout, signal));
-  if (!head.deleted) throw decoder.error({ sequence, subject }, `parts of ${part.part}/${part.parts} are missing`);
+/** What is there by now, and where the first commit begins that may be wanted: a reader never gets half of one. */
+async function placeOf(
+  leader: Leader,
+  after: number,
+  since: number | undefined,
+): Promise<{ readonly target: number; readonly start: number }> {
+  const target = await leader.last();
+  const first = since === undefined ? 1 : await leader.firstSince(since) ?? target + 1;
+  const sequence = Math.max(after + 1, first);
+  return { target, start: sequence === 1 ? 1 : await leader.beginOf(sequence) };
 }
 
 /** One subject that the server can filter by: several in one consumer cost more than they save. */

@@ -4,6 +4,8 @@
  */
 export type * from "./event_store.ts";
 export type { Fence } from "./fence.ts";
+export { importEvents, type ImportOptions } from "./import.ts";
+export type { ImportProgress } from "./import_window.ts";
 export { InMemoryEventStore, type InMemoryOptions } from "./in_memory.ts";
 export { JetStreamEventStore } from "./jetstream.ts";
 export type { JetStreamOptions } from "./jetstream_options.ts";

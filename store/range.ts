@@ -1,6 +1,7 @@
 /** Which part of an actor's history is read: decided here once for every store. */
 import { InvalidArgumentError } from "../errors.ts";
 import type { Commit, Consistency, ReadActorOptions } from "./event_store.ts";
+import type { Part } from "./wire.ts";
 
 /** A range, checked; all bounds are inclusive but `afterPosition`. */
 export interface Range {
@@ -45,6 +46,27 @@ export function notThisCommit(actorId: string, from: NonNullable<ReadActorOption
     { argument: "from" },
     `Position ${from.position} is no commit of ${actorId} with version ${from.version}`,
   );
+}
+
+/** Whether no event can lie in it. */
+export function isEmpty(
+  { fromVersion, toVersion, afterPosition, toPosition, limit, last, lastCommits }: Range,
+): boolean {
+  return Math.min(limit, last, lastCommits) === 0 || toVersion < Math.max(1, fromVersion) ||
+    toPosition <= afterPosition;
+}
+
+/** Whether it begins with the actor's first event. */
+export function isFromStart({ fromVersion, afterPosition, last, lastCommits }: Range): boolean {
+  return fromVersion <= 1 && afterPosition === 0 && Math.min(last, lastCommits) === Infinity;
+}
+
+/** Whether a message of an actor, and so all behind it, lies above the range. */
+export function isAbove(
+  { part, version, sequence, events }: Pick<Part, "part" | "version" | "sequence" | "events">,
+  { toVersion, toPosition }: Range,
+): boolean {
+  return sequence > toPosition || part === 1 && (events[0]?.version ?? version) > toVersion;
 }
 
 /** @throws {InvalidArgumentError} unless it is a whole number from 0 */
@@ -103,6 +125,12 @@ export class Selection {
       this.#tail.shift();
     }
     return undefined;
+  }
+
+  /** Whether it has as many commits from the end as are wanted. */
+  get isFull(): boolean {
+    const { last, lastCommits } = this.#range;
+    return this.#tail === undefined || this.#tailEvents >= last || this.#tail.length >= lastCommits;
   }
 
   /** What is left to give at the end of the history. */

@@ -9,6 +9,8 @@ export class VersionCache {
   readonly #capacity: number;
   #young = new Map<string, Head>();
   #old = new Map<string, Head>();
+  #highest = 0;
+  #forgotten = 0;
 
   /** Keeps at most so many actors. */
   constructor(capacity: number) {
@@ -23,8 +25,19 @@ export class VersionCache {
     return old;
   }
 
+  /** The highest sequence that was ever learnt. */
+  get highest(): number {
+    return this.#highest;
+  }
+
+  /** At least the highest sequence that was learnt of an actor that is no longer known; 0 if all are. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
   /** Takes what was learnt; an older answer never replaces a newer one. */
   learn(actorId: string, head: Head): void {
+    if (head.sequence > this.#highest) this.#highest = head.sequence;
     if (head.sequence > (this.get(actorId) ?? NO_HEAD).sequence) this.#put(actorId, head);
   }
 
@@ -42,6 +55,7 @@ export class VersionCache {
     this.#old.delete(actorId);
     this.#young.set(actorId, head);
     if (this.#young.size < this.#capacity) return;
+    if (this.#old.size > 0) this.#forgotten = this.#highest;
     this.#old = this.#young;
     this.#young = new Map();
   }

@@ -31,14 +31,6 @@ export interface EventStoreConformanceOptions {
   readonly shared?: boolean;
 }
 
-/** Promises of `EventStore` that no case covers yet, since they need a faulty network or a server that lags. */
-export const OPEN_PROMISES: readonly string[] = [
-  "a lost answer stores nothing twice and is never called a failure",
-  "a read includes what this store knows even if a replica lags",
-  "live reading goes on at the exact next commit after a reconnect, a restart, a change of leader",
-  "reading one actor never scans the stream",
-];
-
 /**
  * Every promise of an event store, for any test runner: each case opens a namespace of its own, and is named after what
  * it holds the store to.

@@ -2,7 +2,7 @@
  * For tests: the promises of every interface as suites for any runner, and real NATS servers.
  * @module
  */
-export { eventStoreConformance, type EventStoreConformanceOptions, OPEN_PROMISES } from "./event_store_conformance.ts";
+export { eventStoreConformance, type EventStoreConformanceOptions } from "./event_store_conformance.ts";
 export type { ConformanceCase } from "./event_store/scene.ts";
 export { type CutOptions, FaultyNetwork } from "./faulty_network.ts";
 export type { FaultOptions, HeldMessages, MessageMatch, NetworkFault } from "./network_fault.ts";

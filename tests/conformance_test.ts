@@ -2,7 +2,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
-import { eventStoreConformance, NatsCluster, NatsServer, OPEN_PROMISES } from "../testing/mod.ts";
+import { eventStoreConformance, NatsCluster, NatsServer } from "../testing/mod.ts";
 
 describe("InMemoryEventStore", () => {
   for (const { name, run } of eventStoreConformance((namespace) => new InMemoryEventStore({ namespace }))) {
@@ -12,10 +12,6 @@ describe("InMemoryEventStore", () => {
 
 describe("JetStreamEventStore", () => onServers(1, () => NatsServer.start()));
 describe("JetStreamEventStore on three servers", () => onServers(3, () => NatsCluster.start()));
-
-describe("open, for the next version", () => {
-  for (const name of OPEN_PROMISES) it(name, { skip: true }, () => {});
-});
 
 /** Stores of one namespace take turns over connections of their own, to different servers where there are several. */
 function onServers(replicas: number, start: () => Promise<NatsServer | NatsCluster>): void {

@@ -74,13 +74,10 @@ for (const [where, open] of Object.entries(stores)) {
       const store = await open();
       const file = await path();
       const interrupt = new AbortController();
-      let events = 0;
-      const onEvent = (): void => {
-        if (++events === 100) interrupt.abort(new Error("enough"));
-      };
+      const onEvent = (): void => interrupt.abort(new Error("enough"));
       await assert.rejects(loadLog(store, file, { signal: interrupt.signal, onEvent }), /enough/);
       const duplicates = await loadLog(store, file);
-      assert.ok(duplicates >= 100 && duplicates < lines.length, `${duplicates}`);
+      assert.ok(duplicates >= 1 && duplicates < lines.length, `${duplicates}`);
       await replayLog(store, file, await countEvents(file));
     });
 
@@ -181,7 +178,8 @@ for (const [where, open] of Object.entries(stores)) {
           const store = await open();
           const file = await write([1, 2, 3, 4, 5].map((step) => line("a", "T", `{"step":${step}}`)).join("\n"));
           await loadLog(store, file);
-          const commits = await Array.fromAsync(store.readAll());
+          const stored = await Array.fromAsync(store.readAll());
+          const commits = stored.flatMap((commit) => commit.events.map((event) => ({ ...commit, events: [event] })));
           lie(commits);
           const liar = { readAll: () => commits } as unknown as EventStore;
           await assert.rejects(replayLog(liar, file, await countEvents(file)), expected);

@@ -1,8 +1,5 @@
-import { type AppendResult, type Event, type EventStore, isAetherError } from "../../mod.ts";
-import { type LogEntry, LogError, readLog } from "./log.ts";
-
-/** Appends under way at once. */
-const UNDER_WAY = 256;
+import { type Event, type EventStore, importEvents, type ImportProgress, isAetherError } from "../../mod.ts";
+import { LogError, readLog } from "./log.ts";
 
 /** Options of `loadLog` and `replayLog`. */
 export interface Options {
@@ -14,34 +11,26 @@ export interface Options {
 /** Stores the events of a log, each once however often it is loaded; gives how many were there already. */
 export async function loadLog(store: EventStore, path: string, options: Options = {}): Promise<number> {
   const { signal, onEvent } = options;
-  /** In the order of the log, so that the first event that fails is the one that is named. */
-  const underWay: Promise<AppendResult>[] = [];
-  let duplicates = 0;
-  const finishFirst = async (): Promise<void> => {
-    const result = await underWay.shift();
-    if (result?.duplicate) duplicates++;
-    onEvent?.();
+  const lines = new WeakMap<object, number>();
+  async function* events(): AsyncGenerator<Event> {
+    for await (const { line, event } of readLog(path, signal)) {
+      lines.set(event, line);
+      yield event;
+    }
+  }
+  let done = 0;
+  let failed: ImportProgress["failed"];
+  const onProgress = (progress: ImportProgress): void => {
+    ({ failed } = progress);
+    const { stored, duplicates } = progress;
+    for (; done < stored + duplicates; done++) onEvent?.();
   };
   try {
-    for await (const entry of readLog(path, signal)) {
-      if (underWay.length === UNDER_WAY) await finishFirst();
-      const saved = save(store, path, entry, signal);
-      saved.catch(() => {}); // seen when it is its turn
-      underWay.push(saved);
-    }
-    while (underWay.length > 0) await finishFirst();
-  } finally {
-    await Promise.allSettled(underWay);
-  }
-  return duplicates;
-}
-
-async function save(store: EventStore, path: string, entry: LogEntry, signal?: AbortSignal): Promise<AppendResult> {
-  try {
-    return await store.saveEvent(entry.event, signal && { signal });
+    const { duplicates } = await importEvents(store, events(), { ...(signal && { signal }), onProgress });
+    return duplicates;
   } catch (error) {
-    signal?.throwIfAborted();
-    throw new LogError(`${path}:${entry.line}: ${problemOf(error as Error, entry.event)}`, { cause: error });
+    if (failed === undefined) throw error;
+    throw new LogError(`${path}:${lines.get(failed)}: ${problemOf(error as Error, failed as Event)}`, { cause: error });
   }
 }
 

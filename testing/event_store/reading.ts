@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { Event } from "../../event.ts";
+import type { Commit, ReadActorOptions } from "../../store/event_store.ts";
 import { added, all, eventOf, outline, type Promises, rejects, several, upTo, versions } from "./scene.ts";
 
 /** Reads of one actor. */
@@ -120,6 +122,96 @@ export const reading: Promises = {
     assert.equal((await all(store.readActor("order-1"))).length, 2_500);
   },
 
+  async "every range gives what a plain filter gives, of large commits and of versions with gaps too"({ store }) {
+    const saved = (version: number): Promise<Commit> => store.saveEvent(eventOf("order-1", version));
+    const large = upTo(7).map(() => added("x".repeat(7_000))); // several messages
+    const history: Commit[] = [];
+    for (
+      const write of [
+        () => store.append("order-1", several(3)),
+        () => store.append("order-1", large),
+        () => saved(20),
+        () => store.append("order-1", several(1)),
+        () => saved(40),
+        () => store.append("order-1", several(5)),
+      ]
+    ) {
+      history.push(await write());
+      await store.append("order-2", several(2));
+    }
+    const bounds = [0, 1, 2, 9, 10, 11, 20, 21, 39, 40, 44, 45, 46];
+    for (const fromVersion of bounds) {
+      for (const toVersion of [undefined, ...bounds]) {
+        for (const end of [{}, { last: 1 }, { last: 6 }, { lastCommits: 2 }, { limit: 1 }, { limit: 6 }]) {
+          const options = { fromVersion, ...(toVersion !== undefined && { toVersion }), ...end };
+          const read = outline(await all(store.readActor("order-1", options)));
+          assert.deepEqual(read, outline(selected(history, options)), JSON.stringify(options));
+        }
+      }
+    }
+    for (const [index, { position, version }] of history.entries()) {
+      for (const end of [{}, { last: 3 }, { lastCommits: 1 }, { limit: 2 }]) {
+        const behind = outline(selected(history.slice(index + 1), end));
+        assert.deepEqual(outline(await all(store.readActor("order-1", { afterPosition: position, ...end }))), behind);
+        assert.deepEqual(
+          outline(await all(store.readActor("order-1", { from: { position, version }, ...end }))),
+          behind,
+        );
+        const upTo = outline(selected(history.slice(0, index + 1), end));
+        assert.deepEqual(outline(await all(store.readActor("order-1", { toPosition: position, ...end }))), upTo);
+      }
+    }
+  },
+
+  async "what a conflict has missed is read from behind the version that was expected"({ store, another }) {
+    await store.append("order-1", several(2));
+    const other = await another();
+    await other.append("order-1", several(1));
+    await other.append("order-2", several(1));
+    await other.append("order-1", several(2));
+    const fields = await rejects(store.append("order-1", several(1), { expectedVersion: 2 }), "VERSION_CONFLICT");
+    assert.deepEqual(versions(await store.getEvents("order-1", Number(fields.expectedVersion) + 1)), [3, 4, 5]);
+    assert.equal((await store.append("order-1", several(1), { expectedVersion: fields.actualVersion })).version, 6);
+  },
+
+  async "a read includes what this store has written, however much it has written since"({ store }) {
+    const first = await store.append("order-1", several(2));
+    await Promise.all(upTo(300).map((number) => store.append(`other-${number}`, several(1))));
+    assert.equal(await store.getLatestVersion("order-1"), 2);
+    assert.deepEqual(versions(await store.getEvents("order-1")), [1, 2]);
+    const last = await store.append("order-1", several(1));
+    await Promise.all(upTo(300).map((number) => store.append(`other-${number}`, several(1))));
+    assert.deepEqual(outline(await all(store.readActor("order-1", { from: first }))), ["order-1@3 [3]"]);
+    assert.deepEqual(outline(await all(store.readActor("order-1", { from: last }))), []);
+    assert.deepEqual(versions(await store.getEvents("order-1", 3)), [3]);
+  },
+
+  async "a read from the leader includes what others were told is stored"({ store, another }) {
+    const others = await Promise.all(upTo(3).map(() => another()));
+    for (const round of upTo(10)) {
+      const other = others[round % others.length] ?? store;
+      await other.append("order-1", several(1));
+      const leader = { consistency: "leader" } as const;
+      assert.equal(await store.getLatestVersion("order-1", leader), round);
+      assert.deepEqual(versions(await store.getEvents("order-1", 0, leader)), upTo(round));
+      assert.deepEqual(versions(await store.getEvents("order-1", 0, { last: 1, ...leader })), [round]);
+    }
+  },
+
+  async "a read while others write gives a beginning of the history, without a gap"({ store, another }) {
+    const other = await another();
+    const writing = (async () => {
+      for (const _ of upTo(150)) await other.append("order-1", several(2));
+    })();
+    for (let seen = 0; seen < 300;) {
+      const read = versions(await store.getEvents("order-1"));
+      assert.deepEqual(read, upTo(read.length));
+      assert.ok(read.length >= seen && read.length % 2 === 0);
+      seen = read.length;
+    }
+    await writing;
+  },
+
   async "an aborted read rejects with its reason and never looks like a short one"({ store }) {
     for (let count = 0; count < 5; count++) await store.append("order-1", several(1));
     const reason = new Error("enough");
@@ -149,3 +241,18 @@ export const reading: Promises = {
     }
   },
 };
+
+/** What `readActor` promises of the versions of a history, written down plainly. */
+function selected(history: readonly Commit[], options: ReadActorOptions): Commit[] {
+  const { fromVersion = 0, toVersion = Infinity, limit = Infinity, last = Infinity, lastCommits = Infinity } = options;
+  const isIn = ({ version }: { readonly version: number }): boolean => version >= fromVersion && version <= toVersion;
+  const commits = cut(history, isIn).slice(-lastCommits);
+  const events = commits.flatMap((commit) => commit.events);
+  const wanted = new Set(last < Infinity ? events.slice(-last) : events.slice(0, limit));
+  return cut(commits, (event) => wanted.has(event));
+}
+
+function cut(commits: readonly Commit[], isIn: (event: Event) => boolean): Commit[] {
+  return commits.map((commit) => ({ ...commit, events: commit.events.filter(isIn) }))
+    .filter(({ events }) => events.length > 0);
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Commit, EventStore } from "../../store/event_store.ts";
 import { shardOf } from "../../store/shard.ts";
-import { added, all, outline, type Promises, several, upTo } from "./scene.ts";
+import { added, all, outline, type Promises, rejects, several, upTo } from "./scene.ts";
 
 /** A few commits of two actor types. */
 async function fill(store: EventStore): Promise<void> {
@@ -10,6 +10,11 @@ async function fill(store: EventStore): Promise<void> {
   await store.append("order-2", [{ eventType: "Placed", data: 4 }]);
   await store.append("order-1", [{ eventType: "Shipped", data: 5 }]);
   await store.append("order", [{ eventType: "Placed", data: 6 }]);
+}
+
+/** Until the clock shows more than a time. */
+async function laterThan(time = ""): Promise<void> {
+  while (Date.now() <= Date.parse(time)) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 /** `readAll` and `listActors`. */
@@ -124,6 +129,80 @@ export const readingAll: Promises = {
     assert.deepEqual(calls, ["order-1@5 [4,5]", "order-1@6 [6]"]);
   },
 
+  async "onCaughtUp comes before what was stored after the call"({ store }) {
+    await fill(store);
+    const end = await store.position();
+    const order: string[] = [];
+    const options = { actorTypes: ["order"], live: true, onCaughtUp: (): void => void order.push("caught up") };
+    for await (const { position } of store.readAll(options)) {
+      order.push(position > end ? "new" : "old");
+      if (order.length === 1) await store.append("order-1", several(1)); // while the history is read
+      if (position > end) break;
+    }
+    assert.deepEqual(order, ["old", "old", "old", "old", "caught up", "new"]);
+  },
+
+  async "since gives what was stored at a moment or later, together with after what holds for both"({ store }) {
+    await store.append("order-1", several(1));
+    const [first] = await all(store.readAll());
+    await laterThan(first?.storedAt);
+    await store.append("order-2", several(2));
+    await store.append("order-1", several(1));
+    const [, second, third] = await all(store.readAll());
+    const read = async (options: object): Promise<string[]> => outline(await all(store.readAll(options)));
+    const since = second?.storedAt ?? "";
+    const late = ["order-2@2 [1,2]", "order-1@2 [2]"];
+    assert.deepEqual(await read({ since }), late);
+    assert.deepEqual(await read({ since: new Date(since) }), late);
+    assert.deepEqual(await read({ since: since.replace("Z", "+00:00") }), late);
+    assert.deepEqual(await read({ since, after: second?.position }), late.slice(1));
+    assert.deepEqual(
+      await read({ since, actorTypes: ["order"], shards: [shardOf("order-1", store.shards)] }),
+      late.slice(1),
+    );
+    assert.equal((await read({ since: first?.storedAt })).length, 3);
+    assert.equal((await read({ since: "1999-12-31" })).length, 3);
+    assert.equal((await read({ since: new Date(-8.64e15) })).length, 3);
+    assert.deepEqual(await read({ since: first?.storedAt, after: third?.position }), []);
+    assert.deepEqual(await read({ since: "2999-12-31T23:59:59.999Z" }), []);
+    assert.deepEqual(await read({ since: new Date(8.64e15) }), []);
+    for (const wrong of ["", "yesterday", "2026-01-31T12:00", "2026-02-31", "2026", new Date(NaN), 5, null]) {
+      await rejects(all(store.readAll({ since: wrong as string })), "INVALID_ARGUMENT", { argument: "since" });
+    }
+  },
+
+  async "since a moment that is still to come, a live reader gives what is stored from then on"({ store }) {
+    await store.append("order-1", several(1));
+    const moment = Date.now() + 100;
+    const stop = new AbortController();
+    const seen: Commit[] = [];
+    const reading = (async () => {
+      for await (const commit of store.readAll({ since: new Date(moment), live: true, signal: stop.signal })) {
+        seen.push(commit);
+        return;
+      }
+    })();
+    while (seen.length === 0 && Date.now() < moment + 5_000) await store.append("order-1", several(1));
+    await reading;
+    assert.ok(Date.parse(seen[0]?.storedAt ?? "") >= moment);
+    assert.deepEqual((await all(store.readAll({ since: new Date(moment) })))[0], seen[0]);
+  },
+
+  async "onUndecodable is not called where everything is a commit"({ store }) {
+    await fill(store);
+    const onUndecodable = (error: Error): never => assert.fail(error);
+    assert.equal((await all(store.readAll({ onUndecodable }))).length, 5);
+  },
+
+  async "calls of next that do not wait for each other are answered in order"({ store }) {
+    await fill(store);
+    const expected = await all(store.readAll());
+    const iterator = store.readAll()[Symbol.asyncIterator]();
+    const answers = await Promise.all(upTo(7).map(() => iterator.next()));
+    assert.deepEqual(answers.map(({ value }) => value), [...expected, undefined, undefined]);
+    assert.deepEqual(answers.map(({ done }) => done ?? false), [...expected.map(() => false), true, true]);
+  },
+
   async "onProgress tells the position reached also where the filter lets nothing through"({ store }) {
     await fill(store);
     const reached: number[] = [];
@@ -141,6 +220,16 @@ export const readingAll: Promises = {
     };
     await assert.rejects(reader(), reason);
     for await (const _ of store.readAll({ live: true })) break;
+    const soon = new AbortController();
+    const positions: number[] = [];
+    const history = async (): Promise<void> => {
+      for await (const { position } of store.readAll({ signal: soon.signal })) {
+        positions.push(position);
+        if (positions.length === 2) soon.abort(reason);
+      }
+    };
+    await assert.rejects(history(), reason);
+    assert.equal(positions.length, 2);
   },
 
   async "a reader slower than the writers gets everything in order"({ store }) {

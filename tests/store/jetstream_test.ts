@@ -333,7 +333,7 @@ describe("JetStreamEventStore", () => {
     it("CLOSED once the connection is, to readers that are under way too", async () => {
       await using own = await raw();
       await using store = await JetStreamEventStore.open(own.nc, { namespace: "gone" });
-      for (const _ of upTo(200)) await store.append("order-1", several(1));
+      for (const _ of upTo(300)) await store.append("order-1", [added("x".repeat(20_000))]);
       const caughtUp = Promise.withResolvers<void>();
       const live = (async () => {
         for await (const _ of store.readAll({ live: true, onCaughtUp: () => caughtUp.resolve() }));

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { deliveryOf } from "../../store/delivery.ts";
 import { toMilliseconds } from "../../store/jetstream_api.ts";
 import { Lanes } from "../../store/lanes.ts";
 import { Operation } from "../../store/operation.ts";
@@ -83,17 +82,7 @@ describe("lanes", () => {
   });
 });
 
-describe("what a consumer says of a message", () => {
-  const delivery = { sequence: 12, delivered: 3, storedAt: "2026-01-31T12:00:00.123Z", pending: 4 };
-  it("is read from reply subjects of both forms, and nothing else", () => {
-    assert.deepEqual(deliveryOf("$JS.ACK.AETHER_x.c.1.12.3.1769860800123456789.4"), delivery);
-    assert.deepEqual(deliveryOf("$JS.ACK.domain.hash.AETHER_x.c.1.12.3.1769860800123456789.4"), delivery);
-    assert.deepEqual(deliveryOf("$JS.ACK._.hash.AETHER_x.c.1.12.3.1769860800123456789.4.random"), delivery);
-    for (const other of ["", "$JS.FC.AETHER_x.c.1", "_INBOX.x", "$JS.ACK.x"]) {
-      assert.equal(deliveryOf(other), undefined);
-    }
-  });
-
+describe("what the server says of a message", () => {
   it("times of the server are cut to milliseconds", () => {
     assert.equal(toMilliseconds("2026-01-31T12:00:00.123456789Z"), "2026-01-31T12:00:00.123Z");
     assert.equal(toMilliseconds("2026-01-31T12:00:00.9Z"), "2026-01-31T12:00:00.900Z");

@@ -6,7 +6,8 @@ import { isAetherError } from "../../errors.ts";
 import type { Event } from "../../event.ts";
 import { shardOf } from "../../store/mod.ts";
 import { Subjects } from "../../store/subjects.ts";
-import { Assembler, Decoder, encodeCommit, HEADER, type Part, type RawMessage } from "../../store/wire.ts";
+import { Assembler } from "../../store/assembler.ts";
+import { Decoder, encodeCommit, HEADER, type Part, type RawMessage } from "../../store/wire.ts";
 
 interface Tokens {
   readonly tokens: { actorId: string; token: string; actorType: string; shard: Record<string, number> }[];
@@ -82,7 +83,7 @@ describe("commits", () => {
       const assembler = new Assembler();
       let commit;
       for (const [index, message] of messages.entries()) {
-        commit = assembler.add(decoder.part(raw(message, 100 + index))).commit;
+        commit = assembler.add(decoder.part(raw(message, 100 + index)));
       }
       const position = 99 + messages.length;
       const expected = { actorId, version, position, events: vector.events, storedAt };
@@ -91,19 +92,23 @@ describe("commits", () => {
   }
 
   it("whose parts are missing are told apart", () => {
-    const parts = (commits.find(({ name }) => name.startsWith("cut into parts"))?.messages ?? [])
-      .map((message, index) => decoder.part(raw(message, 10 + index)));
+    const messages = commits.find(({ name }) => name.startsWith("cut into parts"))?.messages ?? [];
+    const at = (first: number): Part[] => messages.map((message, index) => decoder.part(raw(message, first + index)));
+    /** Of each part: whether a commit is complete with it, and the parts by which broken ones are known. */
     const outcome = (...given: (Part | undefined)[]): string[] => {
       const assembler = new Assembler();
-      return given.flatMap((part) => part === undefined ? [] : [assembler.add(part)]).map(({ commit, incomplete }) =>
-        `${commit ? "commit" : "-"} ${incomplete ? incomplete.part : "-"}`
-      );
+      return given.flatMap((part) => part === undefined ? [] : [part]).map((part) => {
+        const commit = assembler.add(part);
+        const broken = assembler.broken.splice(0).map((part) => `${part.part}@${part.sequence}`);
+        return [commit ? "commit" : "-", ...broken].join(" ");
+      });
     };
-    const [one, two, three] = parts;
-    assert.deepEqual(outcome(one, two, three), ["- -", "- -", "commit -"]);
-    assert.deepEqual(outcome(two, three), ["- 2", "- 3"]);
-    assert.deepEqual(outcome(one, three), ["- -", "- 1"]);
-    assert.deepEqual(outcome(one, one, two, three), ["- -", "- 1", "- -", "commit -"]);
+    const [one, two, three] = at(10);
+    assert.deepEqual(outcome(one, two, three), ["-", "-", "commit"]);
+    assert.deepEqual(outcome(two, three), ["-", "- 3@12"]);
+    assert.deepEqual(outcome(one, three), ["-", "- 3@12"]);
+    assert.deepEqual(outcome(one, ...at(20)), ["-", "- 1@10", "-", "commit"]);
+    assert.deepEqual(outcome(one, two, ...at(20)), ["-", "-", "- 2@11", "-", "commit"]);
   });
 });
 
