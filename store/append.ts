@@ -38,11 +38,8 @@ export class Appender {
   /** Stores all of the writes or none. */
   async write(writes: readonly Write[], operation: Operation): Promise<AppendResult[]> {
     return await this.#attempt<AppendResult[]>(writes, operation, (onto, sure) => {
-      const dead = onto.find(({ head }) => head.deleted);
-      // Of several that are dead the first is named, and this store may not know of it yet.
-      if (dead && !sure && onto.length > 1) return "ask the leader";
-      if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
       if (sure) return this.#decide(onto, operation);
+      if (onto.some(({ head }) => head.deleted)) return "ask the leader"; // of several the first is named
       if (onto.some(isLost) || onto.some(isFenced)) return "ask the leader";
       if (onto.every(({ write }) => write.drafts.length === 0)) return "ask the leader";
       return this.#plan(onto);
@@ -51,11 +48,14 @@ export class Appender {
 
   /** Onto what the leader has. */
   async #decide(onto: readonly Onto[], operation: Operation): Promise<Plan<AppendResult[]>> {
+    const dead = onto.find(({ head }) => head.deleted);
     const lost = onto.find(isLost);
-    if (lost !== undefined) {
+    // What a dead actor had is erased: only the commits of others tell whether this is a repetition.
+    if ((dead || lost) && onto.some(({ write, head }) => write.drafts.length > 0 && !head.deleted)) {
       const result = await this.#repeated(onto, operation);
       if (result !== undefined) return { result: this.#reported(result) };
     }
+    if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
     await this.#checkFences(onto, operation);
     if (lost !== undefined) throw this.#conflict(lost);
     if (onto.every(({ write }) => write.drafts.length === 0)) return { result: onto.map((one) => found(one, false)) };
@@ -67,9 +67,9 @@ export class Appender {
     return await this.#attempt<Head | undefined>([write], operation, async ([onto], sure) => {
       const { head, subject } = onto as Onto;
       const { version, sequence: previous } = head;
-      if (head.deleted) return { result: head };
       const lost = isLost(onto as Onto);
-      if (!sure && (lost || version === 0 || isFenced(onto as Onto))) return "ask the leader";
+      if (!sure && (head.deleted || lost || version === 0 || isFenced(onto as Onto))) return "ask the leader";
+      if (head.deleted) return { result: head };
       if (sure) await this.#checkFences([onto as Onto], operation);
       if (lost) throw this.#conflict(onto as Onto);
       if (version === 0) return { result: undefined };
@@ -83,6 +83,7 @@ export class Appender {
         messages,
         commits: [{
           target: { actorId: write.actorId, subject },
+          version: head.version,
           previous,
           behind: 0,
           isOurs: ({ deleted }) => deleted === true,
@@ -143,14 +144,15 @@ export class Appender {
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       const checks = [...this.#fences(write), ...(index === written.length - 1 ? others : [])];
       const commit = { subject, events, version, previous: head.sequence, epoch, checks };
-      return { write, commit, messages: encodeCommit(commit, this.#messageSize) };
+      return { write, head, commit, messages: encodeCommit(commit, this.#messageSize) };
     });
     const messages = commits.flatMap((commit) => commit.messages);
     let behind = messages.length;
     return {
       messages,
-      commits: commits.map(({ write, commit: { subject, previous }, messages: { length } }) => ({
+      commits: commits.map(({ write, head, commit: { subject, previous }, messages: { length } }) => ({
         target: { actorId: write.actorId, subject },
+        version: head.version,
         previous,
         behind: behind -= length,
         isOurs: ({ events }): boolean => isSame(write, events),

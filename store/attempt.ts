@@ -21,6 +21,8 @@ import type { Write } from "./write.ts";
 /** Milliseconds before a write that the server refused for the moment is sent again; doubled up to `MAX_PAUSE`. */
 const PAUSE = 2;
 const MAX_PAUSE = 200;
+/** Commits that are followed link by link. */
+const NEAR = 8;
 
 /** What attempts need. */
 export interface AttemptParts {
@@ -40,8 +42,9 @@ export interface Onto {
 /** A commit of an attempt. */
 export interface AttemptedCommit {
   readonly target: Target;
-  /** S0. */
+  /** S0, and the version there. */
   readonly previous: number;
+  readonly version: number;
   /** Sequences from its last message to the last of the attempt. */
   readonly behind: number;
   isOurs(commit: Commit): boolean;
@@ -118,7 +121,6 @@ export class Attempts<T> {
     } catch (error) {
       if (!(error instanceof Failed)) throw error;
       const { failure } = error;
-      observer?.event?.("retry", { stream: api.stream, reason: failure.description });
       if (failure.kind === "silence") {
         this.#open = attempt;
         this.#operation.beMorePatient();
@@ -126,6 +128,7 @@ export class Attempts<T> {
       else if (this.#operation.remaining <= this.#pause) {
         throw new UnavailableError({ reason: `not stored in time: ${failure.description}` }, { cause: error });
       }
+      observer?.event?.("retry", { stream: api.stream, reason: failure.description });
       this.#careful ||= failure.kind === "answer" && failure.meaning === "incomplete";
       return undefined;
     }
@@ -140,14 +143,18 @@ export class Attempts<T> {
   /** The result of an attempt that turned out stored. Undefined: it goes on, or it is not stored and never can be. */
   async #settle(attempt: Attempt<T>, onto: readonly Onto[]): Promise<{ readonly result: T } | undefined> {
     const now = new Map(onto.map(({ write: { actorId }, head }) => [actorId, head]));
-    if (onto.some(({ head }) => head.deleted)) return this.#never(); // the plan says what that means
-    const moved = attempt.commits.find(({ target, previous }) => now.get(target.actorId)?.sequence !== previous);
-    if (moved === undefined && !await this.#isChecked(attempt, onto)) {
+    // Of a deleted actor the commits are gone; any other tells. Where there is none the plan says what that means.
+    const alive = attempt.commits.filter(({ target }) => !now.get(target.actorId)?.deleted);
+    const [first] = alive;
+    if (first === undefined) return this.#never();
+    const moved = alive.find(({ target, previous }) => now.get(target.actorId)?.sequence !== previous);
+    const whole = alive.length === attempt.commits.length;
+    if (moved === undefined && whole && !await this.#isChecked(attempt, onto)) {
       if (this.#refusal !== undefined) throw this.#refusal;
       return undefined;
     }
     // What is not written has moved: so could the rest have, if it was ours, after it was looked at.
-    const commit = moved ?? attempt.commits[0] as AttemptedCommit;
+    const commit = moved ?? first;
     const head = moved
       ? now.get(moved.target.actorId)
       : await this.#parts.heads.corrected(commit.target, this.#operation);
@@ -159,14 +166,20 @@ export class Attempts<T> {
   }
 
   /** The actor's commit that links back to S0. */
-  async #behind({ target: { actorId, subject }, previous }: AttemptedCommit, last: number): Promise<Commit> {
-    for (let sequence = last;;) {
-      const found = await this.#parts.history.endingAt(subject, sequence, this.#operation);
+  async #behind({ target, previous, version }: AttemptedCommit, last: number): Promise<Commit> {
+    const { history } = this.#parts;
+    let sequence = last;
+    for (let steps = 1;; steps++) {
+      const found = await history.endingAt(target.subject, sequence, this.#operation);
       if (found === undefined || found.previous < previous) {
-        throw new UnavailableError({ reason: `messages of ${actorId} behind ${previous} are missing` });
+        throw new UnavailableError({ reason: `messages of ${target.actorId} behind ${previous} are missing` });
       }
       if (found.previous === previous) return found.commit;
       sequence = found.previous;
+      if (steps !== NEAR) continue;
+      // Many have been first: the one that goes on from the version is found faster than link by link.
+      const located = await history.covering(target, version + 1, sequence, this.#operation);
+      sequence = located?.commit.position ?? sequence;
     }
   }
 

@@ -84,7 +84,9 @@ export class CommitLog {
   writeAll(writes: readonly Write[]): AppendResult[] {
     const expected = writes.map((write) => this.#expected(write));
     const repeated = expected.includes(false) ? this.#findAll(writes) : undefined;
-    return repeated ?? writes.map((write) => this.#admit(write)).map((admitted) => this.#commit(admitted));
+    if (repeated !== undefined) return repeated;
+    for (const write of writes) this.#checkAlive(write);
+    return writes.map((write) => this.#admit(write)).map((admitted) => this.#commit(admitted));
   }
 
   /** Erases the actor's commits and puts a tombstone in their place; undefined for an actor that never was. */
@@ -127,12 +129,17 @@ export class CommitLog {
 
   #expected({ actorId, expectation }: Write): boolean {
     const { version, deleted } = this.#actors.get(actorId) ?? NOBODY;
+    return !deleted && holds(expectation, version);
+  }
+
+  #checkAlive({ actorId }: Write): void {
+    const { version, deleted } = this.#actors.get(actorId) ?? NOBODY;
     if (deleted) throw new ActorDeletedError({ actorId, deletedAtVersion: version });
-    return holds(expectation, version);
   }
 
   #admit(write: Write): Admitted {
     const { actorId, shard, fence, expectation, drafts } = write;
+    this.#checkAlive(write);
     const { version, epoch: last } = this.#actors.get(actorId) ?? NOBODY;
     const epoch = this.#nextEpoch(shard, fence, last);
     if (!holds(expectation, version)) throw conflict(actorId, expectation, version);

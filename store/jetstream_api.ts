@@ -92,6 +92,11 @@ export class JetStreamApi {
     return errorOf(failure, this.stream, cause);
   }
 
+  /** Until there is a connection: what the client takes meanwhile it sends later, or drops. */
+  async connected(subject: string, operation: Operation): Promise<void> {
+    if (this.#requests.isAway) await operation.until(this.#requests.reconnected(subject, operation.patience));
+  }
+
   /** Sends a message that is answered, once. */
   request(subject: string, payload: Uint8Array | string, operation: Operation, headers?: MsgHdrs): Promise<Msg> {
     return operation.until(this.#requests.send(subject, payload, operation.patience, headers));

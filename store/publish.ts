@@ -31,6 +31,7 @@ export async function publish(
   operation: Operation,
   careful: boolean,
 ): Promise<number> {
+  await api.connected(messages[0]?.subject ?? "", operation); // before that its limits are not known either
   const prepared = prepare(messages, api.nc.info?.max_payload ?? Infinity);
   const last = prepared.pop();
   if (last === undefined) throw new RangeError("nothing to publish");
@@ -92,12 +93,28 @@ async function send(api: JetStreamApi, { subject, payload, headers }: Prepared, 
   try {
     message = await api.request(subject, payload, operation, headers);
   } catch (error) {
-    // Whoever gives up waiting does not know what became of it.
-    if (!operation.signal?.aborted) throw error;
-    throw new Failed({ kind: "silence", description: "aborted" }, operation.signal.reason);
+    // Whoever gives up waiting does not know what became of it, nor who may not have the answer.
+    if (operation.signal?.aborted) {
+      throw new Failed({ kind: "silence", description: "aborted" }, operation.signal.reason);
+    }
+    const failure = error instanceof Failed ? error.failure : undefined;
+    if (failure?.kind !== "forbidden" || failure.subject === subject) throw error;
+    throw new Failed({ kind: "silence", description: failure.description }, error);
   }
   if (message.data.length === 0) return 0;
-  const { seq, error } = message.json<{ readonly seq: number } & ErrorAnswer>();
+  const { stream, seq, error } = ackOf(message);
   if (error) throw new Failed(answerOf(error));
-  return seq;
+  if (stream === api.stream && seq !== undefined) return seq;
+  throw new Failed({ kind: "silence", description: `${subject}: answered by another than ${api.stream}` });
+}
+
+type Ack = { readonly stream?: string; readonly seq?: number } & ErrorAnswer;
+
+/** Anybody may subscribe to the subject, and answer. */
+function ackOf(message: Msg): Ack {
+  try {
+    return message.json<Ack>();
+  } catch {
+    return {};
+  }
 }

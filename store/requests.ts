@@ -51,7 +51,7 @@ export class Requests {
    */
   async send(subject: string, payload: Uint8Array | string, timeout: number, headers?: MsgHdrs): Promise<Msg> {
     // What the client takes while it dials it sends later, or drops.
-    if (this.#isAway) timeout -= await this.#reconnected(subject, timeout);
+    if (this.isAway) timeout -= await this.reconnected(subject, timeout);
     if (this.#subscription === undefined) this.#open();
     const token = (this.#count++).toString(36);
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
@@ -118,6 +118,8 @@ export class Requests {
     this.#subscription = undefined;
     this.#statuses?.stop?.();
     this.#statuses = undefined;
+    this.#disconnected = false; // nobody watches any more
+    for (const wake of this.#waiting) wake();
   }
 
   readonly #expire = (): void => {
@@ -161,12 +163,13 @@ export class Requests {
     }
   }
 
-  get #isAway(): boolean {
+  /** Whether there is no connection at the moment. */
+  get isAway(): boolean {
     return (this.#disconnected || this.#nc.info === undefined) && !this.#nc.isClosed();
   }
 
   /** Waits for a connection; milliseconds that it took. */
-  async #reconnected(subject: string, timeout: number): Promise<number> {
+  async reconnected(subject: string, timeout: number): Promise<number> {
     const began = performance.now();
     void this.#watch();
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -178,7 +181,7 @@ export class Requests {
       clearTimeout(timer);
       this.#waiting.delete(resolve);
     }
-    if (!this.#isAway) return performance.now() - began;
+    if (!this.isAway) return performance.now() - began;
     throw new Failed({ kind: "absent", description: `${subject}: not sent, there is no connection` });
   }
 }

@@ -54,15 +54,15 @@ export class Reference {
   /** All or none; of each what it comes to, or the first that fails. */
   write(writes: readonly Written[]): Outcome[] {
     const dead = writes.find(({ actorId }) => this.isDeleted(actorId));
-    if (dead) return [{ code: "ACTOR_DELETED", actorId: dead.actorId }];
     const lost = writes.find((write) => !this.#holds(write));
+    if ((dead || lost) && writes.every((write) => this.#isStored(write))) {
+      return writes.map(({ events, expectedVersion }) => ({
+        version: (expectedVersion as number) + events.length,
+        duplicate: true,
+      }));
+    }
+    if (dead) return [{ code: "ACTOR_DELETED", actorId: dead.actorId }];
     if (lost) {
-      if (writes.every((write) => this.#isStored(write))) {
-        return writes.map(({ actorId, events, expectedVersion }) => ({
-          version: events.length > 0 ? (expectedVersion as number) + events.length : this.latest(actorId),
-          duplicate: true,
-        }));
-      }
       return [{ code: "VERSION_CONFLICT", actorId: lost.actorId, actualVersion: this.latest(lost.actorId) }];
     }
     return writes.map(({ actorId, events, version: first }) => {
