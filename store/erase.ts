@@ -1,24 +1,51 @@
+import { isAetherError } from "../errors.ts";
 import { Failed } from "./answer.ts";
+import type { History } from "./history.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
 import { Operation } from "./operation.ts";
 
+/** What erasing needs. */
+export interface EraserParts {
+  readonly api: JetStreamApi;
+  readonly history: History;
+  /** Milliseconds that the server may take for one step. */
+  readonly timeout: number;
+}
+
 /**
  * Erases the messages of a subject before a tombstone, overwriting them on disk, oldest first: what a crash leaves is
- * found again, and erased by the next call. Milliseconds for each step.
+ * found again, and erased by the next call. They are found by their links, as readers find them; last of all the server
+ * is asked whether there is another, which costs nothing where there is none.
  */
 export async function eraseBefore(
-  api: JetStreamApi,
+  { api, history, timeout }: EraserParts,
   subject: string,
   tombstone: number,
-  timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (let next = 1;;) {
+  for (const sequence of await linked(history, subject, tombstone, signal)) {
+    await erase(api, sequence, new Operation(timeout, signal));
+  }
+  for (;;) {
     const operation = new Operation(timeout, signal);
-    const message = await api.reading(operation, () => api.get({ seq: next, next_by_subj: subject }, operation));
+    const message = await api.reading(operation, () => api.get({ seq: 1, next_by_subj: subject }, operation));
     if (message === undefined || message.sequence >= tombstone) return;
     await erase(api, message.sequence, operation);
-    next = message.sequence + 1;
+  }
+}
+
+/** None where a message is no commit: then the server has to look for them. */
+async function linked(
+  history: History,
+  subject: string,
+  tombstone: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly number[]> {
+  try {
+    return await history.sequencesBefore(subject, tombstone, signal);
+  } catch (error) {
+    if (!isAetherError(error, "EVENT_DECODE")) throw error;
+    return [];
   }
 }
 

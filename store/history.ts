@@ -127,6 +127,21 @@ export class History {
     return undefined;
   }
 
+  /** Where an actor's messages before one of them lie, oldest first, as far as their links tell. */
+  async sequencesBefore(subject: string, before: number, signal: AbortSignal | undefined): Promise<number[]> {
+    const messages = new ActorMessages(this.#parts, subject, () => new Operation(this.#parts.timeout, signal));
+    const [last, first] = await Promise.all([messages.at(before), messages.first()]);
+    if (last === undefined) return [];
+    const range = checkRange({});
+    const sequences: number[] = [];
+    for (const stretch of (await this.#search(messages, { range, tail: Infinity, last, first })).stretches) {
+      for await (const lot of messages.of(stretch, range)) {
+        for (const { sequence } of lot) if (sequence < before) sequences.push(sequence);
+      }
+    }
+    return sequences;
+  }
+
   /** The actor's commit whose last message has this sequence; undefined if none has. */
   async endingAt(subject: string, sequence: number, operation: Operation): Promise<Linked | undefined> {
     const messages = new ActorMessages(this.#parts, subject, () => operation);

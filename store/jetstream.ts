@@ -267,9 +267,9 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   }
 
   async #erase({ subject }: Target, position: number, { signal }: Abortable): Promise<void> {
-    const { api } = this.#parts;
-    const tombstone = await this.#history.endingAt(subject, position, new Operation(this.#timeout, signal));
-    await eraseBefore(api, subject, tombstone?.begins ?? position, this.#timeout, signal);
+    const history = this.#history;
+    const tombstone = await history.endingAt(subject, position, new Operation(this.#timeout, signal));
+    await eraseBefore({ ...this.#parts, history }, subject, tombstone?.begins ?? position, signal);
   }
 
   #read(actorId: string, options: ReadActorOptions): AsyncIterable<Commit> {
