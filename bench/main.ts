@@ -1,14 +1,20 @@
 /** Runs benchmarks on this runtime: `main.ts [--full] [part of a name ...]`; prints their rows as JSON. `deno task bench` */
 import process from "node:process";
 import { append } from "./append.ts";
+import { imports } from "./import.ts";
 import { inMemory } from "./in_memory.ts";
 import type { Row } from "./measure.ts";
+import { readAll } from "./read_all.ts";
+import { reading } from "./reading.ts";
 import { versionLookup } from "./version_lookup.ts";
 
 const BENCHES: Readonly<Record<string, (full: boolean) => Promise<Row[]>>> = {
   in_memory: inMemory,
   append,
   version_lookup: versionLookup,
+  reading,
+  read_all: readAll,
+  import: imports,
 };
 
 const args = process.argv.slice(2);
