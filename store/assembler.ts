@@ -12,14 +12,14 @@ export class Assembler {
   /** Takes the messages in order; the commit that this one completes. */
   add(part: Part): Commit | undefined {
     const last = this.#last;
-    if (last === undefined && part.parts === 1) return commitOf(part, [part]);
+    if (last === undefined && part.parts === 1) return commitOf(part, part.events);
     if (last !== undefined && !areOfOneCommit(last, part)) this.giveUp();
     if (part.part === this.#parts.length + 1) this.#parts.push(part);
     this.#last = part;
     if (part.part < part.parts) return undefined;
     // The end of a tombstone is one, whatever was erased before it.
     if (this.#parts.length < part.parts && !part.deleted) return this.giveUp();
-    const commit = commitOf(part, this.#parts);
+    const commit = commitOf(part, this.#parts.flatMap(({ events }) => events));
     this.#parts = [];
     this.#last = undefined;
     return commit;
@@ -43,9 +43,7 @@ function areOfOneCommit(a: Part, b: Part): boolean {
   return a.actorId === b.actorId && a.parts === b.parts && a.sequence - a.part === b.sequence - b.part;
 }
 
-function commitOf(last: Part, parts: readonly Part[]): Commit {
-  const { actorId, version, sequence: position, storedAt, deleted } = last;
-  const events = parts.length === 1 ? last.events : parts.flatMap((part) => part.events);
+function commitOf({ actorId, version, sequence: position, storedAt, deleted }: Part, events: Commit["events"]): Commit {
   return deleted
     ? { actorId, version, position, events, storedAt, deleted }
     : { actorId, version, position, events, storedAt };

@@ -180,7 +180,7 @@ export class OrderedConsumer implements AsyncDisposable {
     const { filter, signal } = this.#options;
     const inbox = createInbox(inboxPrefixOf(nc));
     this.#abandon();
-    this.#name = `aether_${crypto.randomUUID().slice(-12)}`;
+    this.#name = crypto.randomUUID().slice(-12); // in the reply subject of each message, which the client reads by byte
     this.#reader = new DeliveryReader();
     this.#flow = undefined;
     this.#last = 0;

@@ -4,8 +4,10 @@ import type { MessageBytes } from "./plain_message.ts";
 import { headerIn, headerText } from "./raw_headers.ts";
 import type { RawMessage } from "./wire.ts";
 
+const NOTHING = new Uint8Array();
+
 /** A message that a consumer has delivered. */
-export class Delivered implements RawMessage {
+export class Delivered implements RawMessage, MessageBytes {
   readonly sequence: number;
   readonly storedAt: string;
   /** Its number among what this consumer has delivered, from 1 without a gap. */
@@ -38,11 +40,22 @@ export class Delivered implements RawMessage {
 
   /** Undefined if this version of the client keeps them elsewhere: no public field gives them. */
   get bytes(): MessageBytes | undefined {
-    const { _rdata: bytes, _msg } = this.#message;
-    const { subject, hdr } = _msg ?? {};
-    if (!(bytes instanceof Uint8Array) || !(subject instanceof Uint8Array) || typeof hdr !== "number") return undefined;
-    const { sequence, storedAt, payload } = this;
-    return { sequence, storedAt, subject, headers: bytes.subarray(0, Math.max(0, hdr)), payload };
+    const { _rdata, _msg } = this.#message;
+    const isInside = _rdata instanceof Uint8Array && _msg?.subject instanceof Uint8Array &&
+      typeof _msg.hdr === "number";
+    return isInside ? this : undefined;
+  }
+
+  get subjectBytes(): Uint8Array {
+    return this.#message._msg?.subject as Uint8Array | undefined ?? NOTHING;
+  }
+
+  get data(): Uint8Array {
+    return this.#message._rdata as Uint8Array | undefined ?? NOTHING;
+  }
+
+  get headersLength(): number {
+    return Math.max(0, this.#message._msg?.hdr as number | undefined ?? 0);
   }
 }
 

@@ -4,7 +4,7 @@ import { answerOf, Failed, failureOf } from "./answer.ts";
 import { inboxPrefixOf, type JetStreamApi, toMilliseconds } from "./jetstream_api.ts";
 import type { Operation } from "./operation.ts";
 import type { MessageBytes } from "./plain_message.ts";
-import { headerBytes, headerIn, headerText, statusIn } from "./raw_headers.ts";
+import { headerIn, headerText, insideOf, statusIn } from "./raw_headers.ts";
 import type { RawMessage } from "./wire.ts";
 
 /** A batched Direct Get. */
@@ -152,9 +152,9 @@ class DirectMessage implements RawMessage {
   }
 
   get bytes(): MessageBytes | undefined {
-    const headers = headerBytes(this.#message);
-    if (headers === undefined || this.#subject === undefined) return undefined;
-    const { sequence, storedAt, payload } = this;
-    return { sequence, storedAt, subject: this.#subject, headers, payload };
+    const inside = insideOf(this.#message);
+    if (inside === undefined || this.#subject === undefined) return undefined;
+    const { sequence, storedAt } = this;
+    return { sequence, storedAt, subjectBytes: this.#subject, ...inside };
   }
 }

@@ -1,5 +1,4 @@
 /** The short way for most messages, by their bytes. Any other goes the long one, to a decoder that says what is wrong. */
-import { actorTypeOf, encodeToken } from "../actor_id.ts";
 import type { Event } from "../event.ts";
 import { shardOfToken } from "./shard.ts";
 import type { Address, Subjects } from "./subjects.ts";
@@ -9,10 +8,11 @@ import { asEvent, HEADER, type Part } from "./wire.ts";
 export interface MessageBytes {
   readonly sequence: number;
   readonly storedAt: string;
-  readonly subject: Uint8Array;
-  /** `NATS/1.0`, a line for each header, and an empty line; each ends with CR and LF. */
-  readonly headers: Uint8Array;
-  readonly payload: Uint8Array;
+  readonly subjectBytes: Uint8Array;
+  /** `NATS/1.0`, a line for each header, and an empty line; each ends with CR and LF. Behind them the payload. */
+  readonly data: Uint8Array;
+  /** How many of the bytes are headers. */
+  readonly headersLength: number;
 }
 
 const utf8 = new TextEncoder();
@@ -22,11 +22,13 @@ const REPLACED = "\ufffd";
 const DOT = ".".charCodeAt(0);
 const ZERO = "0".charCodeAt(0);
 const CR = "\r".charCodeAt(0);
-const LF = "\n".charCodeAt(0);
-const OURS = utf8.encode("Aether-");
-const VERSION = utf8.encode(`${HEADER.version}: `);
-const PREVIOUS = utf8.encode(`${HEADER.previous}: `);
-const EPOCH = utf8.encode(`${HEADER.epoch}: `);
+const LINE_END = "\r\n";
+/** By character code: 1 for what needs no encoding in a token. */
+const LITERAL = Uint8Array.from({ length: 128 }, (_, code) => /[A-Za-z0-9_-]/.test(String.fromCharCode(code)) ? 1 : 0);
+const OURS = "Aether-";
+const VERSION = `${HEADER.version}: `;
+const PREVIOUS = `${HEADER.previous}: `;
+const EPOCH = `${HEADER.epoch}: `;
 
 /** Reads the messages of a namespace that are whole commits with events, of actors whose ids need no encoding. */
 export class PlainMessages {
@@ -41,12 +43,16 @@ export class PlainMessages {
   }
 
   /** Undefined if it is another one, or wrong. Whoever asked for one actor's messages knows whose they are. */
-  read({ sequence, storedAt, subject, headers, payload }: MessageBytes, known?: Address): Part | undefined {
-    const numbers = numbersIn(headers);
-    const events = numbers && eventsIn(payload, numbers.version);
+  read(message: MessageBytes, known?: Address): Part | undefined {
+    const { sequence, storedAt, subjectBytes, data, headersLength } = message;
+    // Headers and payload at once: a view of either costs more than to decode it. Headers are ASCII, so places agree.
+    const text = lenientUtf8.decode(data);
+    if (text.includes(REPLACED)) return undefined;
+    const numbers = numbersIn(text, headersLength);
+    const events = numbers && eventsIn(text.slice(headersLength), numbers.version);
     if (numbers === undefined || events === undefined) return undefined;
     const { actorId } = events[0] as Event;
-    const shard = known === undefined ? this.#shardIn(subject, actorId) : known.shard;
+    const shard = known === undefined ? this.#shardIn(subjectBytes, actorId) : known.shard;
     if (shard === undefined || actorId !== (known?.actorId ?? actorId)) return undefined;
     const { version, previous, epoch } = numbers;
     return { actorId, shard, sequence, previous, storedAt, version, epoch, deleted: false, part: 1, parts: 1, events };
@@ -55,23 +61,27 @@ export class PlainMessages {
   /** The shard of an actor, if the subject is the actor's. */
   #shardIn(subject: Uint8Array, actorId: string): number | undefined {
     const shard = shardOfToken(actorId, this.#shards);
-    return encodeToken(actorId) === actorId && this.#isSubject(subject, shard, actorId) ? shard : undefined;
+    return this.#isSubject(subject, shard, actorId) ? shard : undefined;
   }
 
-  /** Whether it is what `Subjects.ofActor` gives, without making a text of either. */
+  /** Whether it is what `Subjects.ofActor` gives for an id that needs no encoding, without making a text of either. */
   #isSubject(subject: Uint8Array, shard: number, actorId: string): boolean {
     const beginning = this.#beginnings[shard] ??= utf8.encode(`${this.#prefix}${shard}.`);
-    const { length: type } = actorTypeOf(actorId);
+    const dash = actorId.indexOf("-");
+    const type = dash > 0 ? dash : actorId.length; // as `actorTypeOf` has it
     const typeAt = beginning.length;
     const idAt = typeAt + type + ".".length;
     return subject.length === idAt + actorId.length && subject[idAt - 1] === DOT && startsWith(subject, 0, beginning) &&
-      hasText(subject, typeAt, actorId, type) && hasText(subject, idAt, actorId, actorId.length);
+      hasToken(subject, typeAt, actorId, type) && hasToken(subject, idAt, actorId, actorId.length);
   }
 }
 
-/** Whether these bytes are the first so many characters of an ASCII text. */
-function hasText(bytes: Uint8Array, at: number, text: string, length: number): boolean {
-  for (let index = 0; index < length; index++) if (bytes[at + index] !== text.charCodeAt(index)) return false;
+/** Whether these bytes are the first so many characters of a text, all of which stand for themselves in a token. */
+function hasToken(bytes: Uint8Array, at: number, text: string, length: number): boolean {
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (bytes[at + index] !== code || LITERAL[code] !== 1) return false;
+  }
   return true;
 }
 
@@ -82,24 +92,23 @@ interface Numbers {
 }
 
 /** Undefined if one is missing or wrong, or there are other headers of this library. */
-function numbersIn(headers: Uint8Array): Numbers | undefined {
+function numbersIn(text: string, end: number): Numbers | undefined {
   let version = NaN;
   let previous = NaN;
   let epoch = 0;
-  for (let at = nextLine(headers, 0); at < headers.length; at = nextLine(headers, at)) {
-    if (!startsWith(headers, at, OURS)) continue;
-    if (Number.isNaN(version) && startsWith(headers, at, VERSION)) version = numberAt(headers, at + VERSION.length);
-    else if (Number.isNaN(previous) && startsWith(headers, at, PREVIOUS)) {
-      previous = numberAt(headers, at + PREVIOUS.length);
-    } else if (epoch === 0 && startsWith(headers, at, EPOCH)) epoch = numberAt(headers, at + EPOCH.length);
+  for (let at = nextLine(text, 0); at < end; at = nextLine(text, at)) {
+    if (!text.startsWith(OURS, at)) continue;
+    if (Number.isNaN(version) && text.startsWith(VERSION, at)) version = numberAt(text, at + VERSION.length);
+    else if (Number.isNaN(previous) && text.startsWith(PREVIOUS, at)) previous = numberAt(text, at + PREVIOUS.length);
+    else if (epoch === 0 && text.startsWith(EPOCH, at)) epoch = numberAt(text, at + EPOCH.length);
     else return undefined;
   }
   return Number.isNaN(version + previous + epoch) ? undefined : { version, previous, epoch };
 }
 
-function nextLine(bytes: Uint8Array, at: number): number {
-  while (at < bytes.length && bytes[at] !== LF) at++;
-  return at + 1;
+function nextLine(text: string, at: number): number {
+  const end = text.indexOf(LINE_END, at);
+  return end < 0 ? Infinity : end + LINE_END.length;
 }
 
 function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean {
@@ -108,11 +117,13 @@ function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean 
 }
 
 /** The digits up to the end of the line; NaN if they are no whole number. */
-function numberAt(bytes: Uint8Array, begin: number): number {
+function numberAt(text: string, begin: number): number {
   let value = 0;
   let at = begin;
-  for (; at < bytes.length && bytes[at] !== CR; at++) {
-    const digit = (bytes[at] as number) - ZERO;
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === CR) break;
+    const digit = code - ZERO;
     if (digit < 0 || digit > 9) return NaN;
     value = value * 10 + digit;
   }
@@ -120,9 +131,7 @@ function numberAt(bytes: Uint8Array, begin: number): number {
 }
 
 /** The events of one actor in a payload, at least one and the last of this version; undefined if it is anything else. */
-function eventsIn(payload: Uint8Array, version: number): Event[] | undefined {
-  const text = lenientUtf8.decode(payload);
-  if (text.includes(REPLACED)) return undefined;
+function eventsIn(text: string, version: number): Event[] | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);

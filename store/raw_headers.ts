@@ -7,20 +7,22 @@ import type { Msg } from "@nats-io/nats-core";
 const ascii = new TextDecoder();
 
 /**
- * The headers of a message as they came: `NATS/1.0`, a status if there is one, a line each, and an empty line. Undefined
- * if this version of the client keeps them elsewhere, since no public field gives them: what is done then is slower.
+ * A message as it came: its headers (`NATS/1.0`, a status if there is one, a line each, and an empty line), and behind
+ * them its payload. Undefined if this version of the client keeps them elsewhere, since no public field gives them: what
+ * is done then is slower.
  */
-export function headerBytes(message: Msg): Uint8Array | undefined {
-  const { _rdata: bytes, _msg } = message as Msg & Inside;
+export function insideOf(message: Msg): { readonly data: Uint8Array; readonly headersLength: number } | undefined {
+  const { _rdata: data, _msg } = message as Msg & Inside;
   const length = _msg?.hdr;
-  if (typeof length !== "number" || !(bytes instanceof Uint8Array)) return undefined;
-  return bytes.subarray(0, Math.max(0, length));
+  if (typeof length !== "number" || !(data instanceof Uint8Array)) return undefined;
+  return { data, headersLength: Math.max(0, length) };
 }
 
-/** The same as text; empty if the message has none. */
+/** The headers as text; empty if the message has none. */
 export function headerText(message: Msg): string {
-  const bytes = headerBytes(message);
-  return bytes === undefined ? message.headers?.toString() ?? "" : ascii.decode(bytes);
+  const inside = insideOf(message);
+  if (inside === undefined) return message.headers?.toString() ?? "";
+  return ascii.decode(inside.data.subarray(0, inside.headersLength));
 }
 
 /** The first value of a header in such a text; empty if it is not there. Names match as they are written. */
