@@ -10,9 +10,12 @@ import { Silence } from "./silence.ts";
 const HEARTBEAT = 500;
 /** Milliseconds after which the server removes a consumer that nobody listens to. */
 const INACTIVE = 5_000;
-/** Milliseconds of the first try to make a consumer; doubled, since on a large stream that is not in memory it takes long. */
+/** Milliseconds of the first try to make a consumer; more each time, since on a large stream that is not in memory it takes long. */
 const TRY = 1_000;
 const MAX_TRY = 60_000;
+/** By how much more. In a cluster silence rather means that it was given to a server that is gone. */
+const GROWTH = 2;
+const GROWTH_IN_CLUSTER = 1.25;
 /** Milliseconds between two tries, doubled up to `MAX_PAUSE`. */
 const PAUSE = 10;
 const MAX_PAUSE = 500;
@@ -159,7 +162,8 @@ export class OrderedConsumer implements AsyncDisposable {
     const { signal } = this.#options;
     const expires = performance.now() + patience;
     this.#silence.stop();
-    for (let pause = PAUSE, time = TRY;; pause = Math.min(2 * pause, MAX_PAUSE), time = Math.min(2 * time, MAX_TRY)) {
+    let time = TRY;
+    for (let pause = PAUSE;; pause = Math.min(2 * pause, MAX_PAUSE)) {
       try {
         await this.#create(Math.min(time, patience));
         this.#opened = true;
@@ -170,6 +174,8 @@ export class OrderedConsumer implements AsyncDisposable {
         const { failure } = error;
         const passing = isPassing(failure) || failure.kind === "answer" && failure.code === NO_SERVER;
         if (!passing || performance.now() + pause > expires) throw this.#api.errorOf(error);
+        const growth = this.#api.nc.info?.cluster === undefined ? GROWTH : GROWTH_IN_CLUSTER;
+        if (failure.kind === "silence") time = Math.min(growth * time, MAX_TRY);
         await new Operation(Infinity, signal).pause(pause);
       }
     }

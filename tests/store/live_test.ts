@@ -309,7 +309,7 @@ async function equalTruth(store: EventStore, filters: readonly object[], readers
   for (const [index, reader] of readers.entries()) {
     const truth = (await all(store.readAll(filters[index]))).map(({ position }) => position);
     assert.ok(truth.length > 0);
-    await until(() => reader.seen.length >= truth.length);
+    await until(() => reader.seen.length >= truth.length, 60);
     assert.deepEqual(reader.seen.map(({ position }) => position), truth);
     await reader[Symbol.asyncDispose]();
   }

@@ -62,11 +62,11 @@ export function headersOf(fields: Record<string, string | number>): ReturnType<t
   return head;
 }
 
-/** A condition that will hold, soon. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const limit = performance.now() + 10_000;
+/** A condition that will hold, soon; a cluster that has lost its leader takes longer. */
+export async function until(condition: () => boolean | Promise<boolean>, seconds = 10): Promise<void> {
+  const limit = performance.now() + seconds * 1_000;
   while (!await condition()) {
-    if (performance.now() > limit) throw new Error("the condition did not come true within 10 s");
+    if (performance.now() > limit) throw new Error(`the condition did not come true within ${seconds} s`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
