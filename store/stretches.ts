@@ -19,7 +19,7 @@ export interface Stretch {
   readonly from: number;
   /** The sequence of its last message that may be wanted. */
   readonly to: number;
-  /** How many versions are in it, at most. */
+  /** How many versions are in it, at most; 1 if there are only seals. */
   readonly versions: number;
   /** Nothing of the actor lies before it. */
   readonly isFirst: boolean;
@@ -261,7 +261,8 @@ export class Search {
       : this.#part.version - this.#part.events.length;
     const { sequence: to, version } = this.#end;
     const messages = isAll ? this.#kept : undefined;
-    this.#found.push({ from, to, versions: version - before, isFirst, isOpen: this.#isOpen, messages });
+    const versions = Math.max(1, version - before); // seals have none
+    this.#found.push({ from, to, versions, isFirst, isOpen: this.#isOpen, messages });
     this.#room -= sizeOf(messages);
     while (this.#room < 0) {
       const newest = this.#found[this.#emptied++] as Stretch;

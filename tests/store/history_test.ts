@@ -2,6 +2,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
+import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { encodeToken } from "../../actor_id.ts";
 import { type Commit, JetStreamEventStore, type JetStreamOptions, type ReadActorOptions, shardOf } from "../../mod.ts";
@@ -48,7 +49,7 @@ describe("reading an actor", () => {
   }
 
   describe("gives what a plain filter gives, wherever its messages lie", () => {
-    const seed = Date.now() >>> 0;
+    const seed = Number(process.env.AETHER_SEED ?? Date.now() % 2 ** 31); // `AETHER_SEED=…` repeats a run
     const shifts = [0, 0, 0, 3, -7, 500, -3_000]; // a stream that was restored has other sequences than its links say
     for (const [round, shift] of shifts.entries()) {
       it(`links wrong by ${shift}, seed ${seed + round}`, async () => {
@@ -63,6 +64,17 @@ describe("reading an actor", () => {
           }
         }
       });
+    }
+  });
+
+  it("with nothing but seals in one place, far from all else", async () => {
+    const seal = { actorId: "a", events: 0 };
+    const seals: Plan = Array.from({ length: 30 }, () => [seal, 60]).flat();
+    const plan: Plan = [{ actorId: "a", events: 8 }, 9_000, ...seals, 6_000, { actorId: "a", events: 2 }];
+    const { store, commits } = await laid(plan);
+    for (const options of [{}, { last: 99 }, { fromVersion: 1, toVersion: 3 }]) {
+      const read = await all(store.readActor("a", options));
+      assert.deepEqual(outline(read), outline(selected(commits.get("a") ?? [], options)));
     }
   });
 
@@ -233,19 +245,26 @@ describe("reading an actor", () => {
       ["the end of one in three places", "split", { lastCommits: 14 }, 14, 2],
     ];
     for (const [what, actorId, options, events, blocks] of cases) {
-      it(`${what}: ${blocks} of 10 blocks`, async () => {
+      /** Blocks that the server loads for it, from nothing in memory. */
+      const loadedFor = async (): Promise<number> => {
         await own.restart();
         const nc = await connect({ servers: own.url });
         try {
           const store = await JetStreamEventStore.open(nc, { namespace });
           const before = bytesRead(own.pid);
           const read = await all(store.readActor(actorId, options));
-          const loaded = Math.round((bytesRead(own.pid) - before) / BLOCK);
           assert.equal(read.flatMap((commit) => commit.events).length, events);
-          assert.ok(loaded <= blocks + 1, `${loaded}`); // what lies together may lie across two
+          return Math.round((bytesRead(own.pid) - before) / BLOCK);
         } finally {
           await nc.close();
         }
+      };
+
+      it(`${what}: ${blocks} of 10 blocks`, async () => {
+        let least = Infinity;
+        // A server that has just started now and then reads a block for itself.
+        for (let tries = 0; tries < 3 && least > blocks + 1; tries++) least = Math.min(least, await loadedFor());
+        assert.ok(least <= blocks + 1, `${least}`); // what lies together may lie across two
       });
     }
   });
