@@ -2,6 +2,7 @@
  * Every error that the library throws. Each has a stable `code`; its facts are fields, not text.
  * @module
  */
+import { appendKey } from "./json.ts";
 
 /** A problem that a schema found: an issue of Standard Schema v1 (standardschema.dev). */
 export interface StandardIssue {
@@ -482,5 +483,53 @@ export class InvalidArgumentError extends AetherError<"INVALID_ARGUMENT"> {
   /** From the facts, and what is wrong. */
   constructor(fields: ErrorFields["INVALID_ARGUMENT"], problem: string, options?: ErrorOptions) {
     super("INVALID_ARGUMENT", fields, problem, options);
+  }
+}
+
+/**
+ * An event does not fit its schema: what is to be stored was not sent, what is stored was not given. `version` is there
+ * where it is stored.
+ */
+export class SchemaError extends AetherError<"SCHEMA"> {
+  /** The code of the class. */
+  static readonly code = "SCHEMA";
+  /** By its name of today, if it has one. */
+  declare readonly eventType: string;
+  /** Whose. */
+  declare readonly actorId: string;
+  /** Of the stored event. */
+  declare readonly version?: number;
+  /** What is wrong, and where in the data. */
+  declare readonly issues: readonly StandardIssue[];
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["SCHEMA"], options?: ErrorOptions) {
+    const { eventType, actorId, version, issues } = fields;
+    const where = version === undefined ? "" : `, version ${version}`;
+    const list = issues.map(({ message, path }) => path === undefined ? message : `${textOf(path)}: ${message}`);
+    super("SCHEMA", fields, `${eventType} of ${actorId}${where}: ${list.join("; ")}`, options);
+  }
+}
+
+function textOf(path: NonNullable<StandardIssue["path"]>): string {
+  const keys = path.map((part) => typeof part === "object" ? part.key : part);
+  return keys.reduce<string>((text, key) => appendKey(text, typeof key === "symbol" ? String(key) : key), "data");
+}
+
+/** `evolve` threw: the cause says why. Nothing was stored. */
+export class ReplayError extends AetherError<"REPLAY"> {
+  /** The code of the class. */
+  static readonly code = "REPLAY";
+  /** Whose state. */
+  declare readonly actorId: string;
+  /** Of the event that could not be folded. */
+  declare readonly version: number;
+  /** Of that event. */
+  declare readonly eventType: string;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["REPLAY"], options?: ErrorOptions) {
+    const { actorId, version, eventType } = fields;
+    super("REPLAY", fields, `evolve threw at ${eventType}, version ${version} of ${actorId}`, options);
   }
 }

@@ -17,3 +17,7 @@ export {
   type Select,
 } from "./event.ts";
 export * from "./store/mod.ts";
+export * from "./snapshot/mod.ts";
+export * from "./bus/mod.ts";
+export * from "./schema/mod.ts";
+export * from "./decider/mod.ts";

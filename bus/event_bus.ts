@@ -1,0 +1,73 @@
+/**
+ * The interface of an event bus: live events of one namespace.
+ * @module
+ */
+import type { AetherError } from "../errors.ts";
+import type { Event, Select } from "../event.ts";
+import type { Abortable, EventFilter, EventStore } from "../store/event_store.ts";
+
+/** What happens when a subscriber is slower than its events. */
+export type Overflow = "fail" | "drop-oldest" | "drop-newest";
+
+/** What a subscription has missed of one actor: everything between two commits. */
+export interface Gap {
+  /** Whose. */
+  readonly actorId: string;
+  /** The last commit that was delivered whole. */
+  readonly afterPosition: number;
+  /** The first behind the gap. */
+  readonly beforePosition: number;
+}
+
+/** Options of a subscription. */
+export interface SubscribeOptions<E extends Event, Types extends string, ActorTypes extends string>
+  extends EventFilter<E, Types, ActorTypes>, Abortable {
+  /** An actor was deleted. */
+  readonly onDeleted?: (actorId: string) => void;
+  /** A message that is no commit (EVENT_DECODE), or an event that does not fit its schema (SCHEMA); it goes on. */
+  readonly onUndecodable?: (error: AetherError) => void;
+  /** Commits of an actor were missed. With `fill` they are read from the store and delivered first. */
+  readonly onGap?: (gap: Gap) => void;
+  /** Where to read what was missed. */
+  readonly fill?: EventStore;
+  /** Members of a group share the events. */
+  readonly group?: string;
+  /** Events that may wait for a slow subscriber. @default 1024 */
+  readonly buffer?: number;
+  /** What happens when more would wait. @default "fail" */
+  readonly overflow?: Overflow;
+}
+
+/** Options of `on`. */
+export interface HandlerOptions<E extends Event, Types extends string, ActorTypes extends string>
+  extends SubscribeOptions<E, Types, ActorTypes> {
+  /** The handler threw or rejected; the subscription goes on. */
+  onError?(error: unknown, event: Select<E, Types, ActorTypes>): void;
+}
+
+/** Events as they are committed. */
+export interface EventSubscription<out E extends Event> extends AsyncIterable<E>, AsyncDisposable {
+  /** Resolves when the server knows of the subscription: what is committed afterwards is delivered. */
+  readonly ready: Promise<void>;
+  /** How many events were dropped. */
+  readonly dropped: number;
+  /** Takes no more, finishes what it has, ends the iteration. */
+  drain(): Promise<void>;
+}
+
+/** Live events of one namespace: at most once, in order per actor. For "none missed" use `readAll({ live: true })`. */
+export interface EventBus<out E extends Event = Event> extends AsyncDisposable {
+  /** The wall: nothing crosses it. */
+  readonly namespace: string;
+  /** Announces an event, without storing it. */
+  publish(event: E, options?: Abortable): Promise<void>;
+  /** The events that the filter lets through, for one `for await`. */
+  subscribe<const Types extends string = string, const ActorTypes extends string = string>(
+    options?: SubscribeOptions<E, Types, ActorTypes>,
+  ): EventSubscription<Select<E, Types, ActorTypes>>;
+  /** The same for a handler, which is given one event after the other. */
+  on<const Types extends string = string, const ActorTypes extends string = string>(
+    options: HandlerOptions<E, Types, ActorTypes>,
+    handler: (event: Select<E, Types, ActorTypes>) => void | Promise<void>,
+  ): EventSubscription<Select<E, Types, ActorTypes>>;
+}

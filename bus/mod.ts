@@ -1,0 +1,5 @@
+/**
+ * Event buses: the interface.
+ * @module
+ */
+export type * from "./event_bus.ts";
