@@ -7,6 +7,8 @@ export type { ConformanceCase } from "./event_store/scene.ts";
 export { type CutOptions, FaultyNetwork } from "./faulty_network.ts";
 export type { FaultOptions, HeldMessages, MessageMatch, NetworkFault } from "./network_fault.ts";
 export type { NetworkDirection, NetworkMessage } from "./network_message.ts";
+export type { ExpectedError } from "./expectations.ts";
+export { type Decision, type Given, given, type GivenOptions, type StoredDecision } from "./given.ts";
 export { findNatsServer, type FindNatsServerOptions } from "./nats_binary.ts";
 export { NatsCluster, type NatsClusterOptions } from "./nats_cluster.ts";
 export type * from "./nats_config.ts";

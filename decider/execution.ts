@@ -1,0 +1,240 @@
+import { copyEvent, type Event, type NewEvent } from "../event.ts";
+import { ActorDeletedError, InvalidArgumentError, isAetherError, UnknownOutcomeError } from "../errors.ts";
+import { baseStoreOf, commandIdOf } from "../schema/base_store.ts";
+import type { CommandRecord } from "../snapshot/snapshot_store.ts";
+import type { AppendResult, EventStore } from "../store/event_store.ts";
+import { whole } from "../store/range.ts";
+import { timestampOf } from "../validate.ts";
+import type { Decider } from "./decider.ts";
+import type { Executed, ExecuteOptions } from "./execute.ts";
+import type { Lane } from "./lane.ts";
+import { catchUp, isNotACommit, loadStanding } from "./load.ts";
+import { RecentCommands, REMEMBERED_COMMANDS } from "./recent_commands.ts";
+import { ActorSnapshots } from "./snapshots.ts";
+import { evolved, type Standing } from "./standing.ts";
+import { putStanding, takeStanding } from "./state_cache.ts";
+
+/** Milliseconds that a command which lost a race waits at most before it decides again. */
+const MAX_PAUSE = 50;
+
+/** One command on one actor. */
+export class Execution<State, Command, E extends Event> {
+  readonly #store: EventStore;
+  /** What the state depends on, beside the decider: the store, or the view of it that decodes. */
+  readonly #view: EventStore;
+  readonly #decider: Decider<State, Command, E>;
+  readonly #actorId: string;
+  readonly #command: Command;
+  readonly #options: ExecuteOptions;
+  readonly #maxRetries: number;
+  readonly #snapshots: ActorSnapshots<State> | undefined;
+  #standing: Standing<State, E> | undefined;
+
+  constructor(
+    store: EventStore,
+    decider: Decider<State, Command, E>,
+    actorId: string,
+    command: Command,
+    options: ExecuteOptions,
+  ) {
+    const { snapshots, observer, commandId } = options;
+    if (commandId !== undefined && !(typeof commandId === "string" && commandId !== "" && commandId.length <= 128)) {
+      throw new InvalidArgumentError({ argument: "commandId" }, "commandId is a text of 1 to 128 characters");
+    }
+    this.#store = store;
+    this.#view = decider.events === undefined ? store : baseStoreOf(store);
+    this.#decider = decider;
+    this.#actorId = actorId;
+    this.#command = command;
+    this.#options = options;
+    this.#maxRetries = whole("retries", options.retries, 3);
+    const { snapshot } = decider;
+    this.#snapshots = snapshots && snapshot && new ActorSnapshots(snapshots, snapshot, actorId, observer);
+  }
+
+  async run(lane: Lane): Promise<Executed<State, E>> {
+    const { cache } = this.#options;
+    const kept = lane.take(this.#view, this.#decider) ??
+      (cache && takeStanding(cache, this.#view, this.#decider, this.#actorId));
+    this.#standing = kept as Standing<State, E> | undefined;
+    try {
+      return await this.#execute();
+    } catch (error) {
+      if (isAetherError(error, "ACTOR_DELETED")) this.#standing = undefined;
+      throw error;
+    } finally { // a command that is refused leaves the state as it was
+      const left = this.#standing as Standing<unknown, Event> | undefined;
+      if (left !== undefined && !left.deleted) {
+        lane.leave(this.#view, this.#decider, left);
+        if (cache) putStanding(cache, this.#view, this.#decider, this.#actorId, left);
+      }
+    }
+  }
+
+  async #execute(): Promise<Executed<State, E>> {
+    // What was kept may be behind: an append would tell, a decision of no events would not.
+    let isFresh = this.#standing === undefined;
+    const began = performance.now();
+    let command = this.#standing === undefined ? await this.#load() : undefined;
+    const took = performance.now() - began;
+    command ??= await this.#recent();
+    for (let retries = 0;;) {
+      const standing = this.#standing as Standing<State, E>;
+      if (command !== undefined) {
+        const executed = await this.#again(command, standing, retries);
+        if (executed !== undefined) return executed;
+        standing.commands = await this.#lastCommands(standing);
+        command = await this.#recent();
+        if (command !== undefined) continue;
+      }
+      let decided: readonly NewEvent[] = [];
+      let refusal: { readonly error: unknown } | undefined;
+      try {
+        decided = this.#decide(standing.state);
+      } catch (error) {
+        refusal = { error };
+      }
+      if (decided.length > 0) {
+        try {
+          const executed = await this.#append(decided, standing, retries);
+          this.#snapshots?.consider(standing, took);
+          return executed;
+        } catch (error) {
+          if (!isAetherError(error, "VERSION_CONFLICT") || retries === this.#maxRetries) throw error;
+        }
+        retries++;
+        await pause(Math.random() * Math.min(2 ** retries, MAX_PAUSE), this.#options.signal);
+      } else if (isFresh) {
+        if (refusal !== undefined) throw refusal.error;
+        this.#snapshots?.consider(standing, took);
+        return this.#nothing(standing, retries);
+      }
+      command = await this.#catchUp(standing);
+      isFresh = true;
+    }
+  }
+
+  /** Gives the record of the command, if the load met it. */
+  async #load(): Promise<CommandRecord | undefined> {
+    const { snapshots, signal, commandId, observer } = this.#options;
+    const options = { snapshots, signal, commandId, observer };
+    const { standing, command } = await loadStanding(this.#store, this.#decider, this.#actorId, options);
+    this.#standing = standing;
+    return command;
+  }
+
+  async #catchUp(standing: Standing<State, E>): Promise<CommandRecord | undefined> {
+    const { signal, commandId } = this.#options;
+    try {
+      return await catchUp(this.#store, standing, this.#actorId, { signal, commandId });
+    } catch (error) {
+      if (!isNotACommit(error)) throw error;
+      return await this.#load(); // the stream was restored
+    }
+  }
+
+  /** What the command led to, if it is among the last commits. */
+  async #recent(): Promise<CommandRecord | undefined> {
+    const { commandId } = this.#options;
+    const standing = this.#standing;
+    if (commandId === undefined || standing === undefined) return undefined;
+    if (!standing.commands.isWhole) standing.commands = await this.#lastCommands(standing);
+    return standing.commands.find(commandId);
+  }
+
+  async #lastCommands({ position: toPosition }: Standing<State, E>): Promise<RecentCommands> {
+    const range = { lastCommits: REMEMBERED_COMMANDS, toPosition, signal: this.#options.signal };
+    return RecentCommands.ofLast(await Array.fromAsync(this.#store.readActor(this.#actorId, range)));
+  }
+
+  #decide(state: State): readonly NewEvent[] {
+    const decided = this.#decider.decide(this.#command, state);
+    if (Array.isArray(decided)) return decided;
+    if (typeof decided === "object" && decided !== null && !(decided instanceof Promise)) return [decided as NewEvent];
+    throw new InvalidArgumentError(
+      { argument: "decide" },
+      "decide gives an event or an array of events, and no promise",
+    );
+  }
+
+  async #append(
+    decided: readonly NewEvent[],
+    standing: Standing<State, E>,
+    retries: number,
+  ): Promise<Executed<State, E>> {
+    const { fence, signal, commandId } = this.#options;
+    const { version: expectedVersion } = standing;
+    const events: NewEvent[] = [];
+    let { state } = standing;
+    for (const [index, event] of decided.entries()) {
+      const encoded = await this.#encode(event, index);
+      events.push(encoded);
+      const full = copyEvent({ ...encoded, actorId: this.#actorId, version: expectedVersion + index + 1 } as Event);
+      state = evolved(this.#decider, state, full as E);
+    }
+    let result: AppendResult;
+    try {
+      result = await this.#store.append(this.#actorId, events, { expectedVersion, fence, signal });
+    } catch (error) {
+      if (commandId === undefined || !isAetherError(error, "UNKNOWN_OUTCOME")) throw error;
+      const { actorIds, eventIds } = error;
+      throw new UnknownOutcomeError({ actorIds, eventIds, commandId }, { cause: error });
+    }
+    standing.take(result, state);
+    return { ...result as AppendResult<E>, state, retries };
+  }
+
+  /** With all that the store would add, so that what is folded is what is stored. */
+  async #encode(event: NewEvent, index: number): Promise<NewEvent> {
+    const { metadata: shared, commandId } = this.#options;
+    const metadata = {
+      ...shared,
+      ...event.metadata,
+      ...(index === 0 && commandId !== undefined ? { commandId } : {}),
+    };
+    const { eventType, data, id = crypto.randomUUID(), timestamp = timestampOf(Date.now()) } = event;
+    const whole = { eventType, data, id, timestamp, metadata };
+    return await this.#decider.events?.encode(whole, this.#actorId) ?? whole;
+  }
+
+  #nothing({ state, version, position }: Standing<State, E>, retries: number): Executed<State, E> {
+    return { actorId: this.#actorId, version, position, events: [], duplicate: false, state, retries };
+  }
+
+  /** What the command did the first time; undefined if that commit is not its: a snapshot has lied. */
+  async #again(
+    { version, position }: CommandRecord,
+    { state }: Standing<State, E>,
+    retries: number,
+  ): Promise<Executed<State, E> | undefined> {
+    const { signal, commandId } = this.#options;
+    for await (const commit of this.#store.readActor(this.#actorId, { toVersion: version, lastCommits: 1, signal })) {
+      if (commit.deleted) throw new ActorDeletedError({ actorId: this.#actorId, deletedAtVersion: commit.version });
+      if (commit.position !== position || commandIdOf(commit) !== commandId) return undefined;
+      const events = await this.#decoded(commit.events);
+      return { actorId: this.#actorId, version, position, events, duplicate: true, state, retries };
+    }
+    return undefined;
+  }
+
+  async #decoded(stored: readonly Event[]): Promise<E[]> {
+    const { events: catalogue } = this.#decider;
+    if (catalogue === undefined) return stored as E[];
+    const events = await Promise.all(stored.map((event) => catalogue.decode(event)));
+    return events.filter((event) => event !== undefined);
+  }
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  const abort = (): void => reject(signal?.reason);
+  signal?.addEventListener("abort", abort);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,27 @@
+import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
+import type { EventStore, SaveOptions } from "../store/event_store.ts";
+import { saved } from "./snapshots.ts";
+import type { StateCache } from "./state_cache.ts";
+
+/** Options of `forgetActor`. */
+export interface ForgetOptions extends SaveOptions {
+  /** Where the actor's snapshot is. */
+  readonly snapshots?: SnapshotStore;
+  /** Where its state may be. */
+  readonly cache?: StateCache;
+}
+
+/**
+ * Deletes the actor, its snapshot, and what a cache holds of it. Should it break off between the two, call it again; a
+ * snapshot that is left is never used, and erased by the next load. Read models forget the actor by its deletion.
+ *
+ * @throws as `deleteActor` and `deleteSnapshot` do
+ */
+export async function forgetActor(store: EventStore, actorId: string, options: ForgetOptions = {}): Promise<void> {
+  const { snapshots, cache, fence, signal } = options;
+  await store.deleteActor(actorId, { fence, signal });
+  cache?.delete(actorId);
+  if (snapshots === undefined) return;
+  await saved(snapshots, actorId); // one that is under way would come back
+  await snapshots.deleteSnapshot(actorId, { signal });
+}
