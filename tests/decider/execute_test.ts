@@ -1,0 +1,406 @@
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import {
+  type Event,
+  type EventStore,
+  execute,
+  forgetActor,
+  InMemoryEventStore,
+  isAetherError,
+  JetStreamEventStore,
+  load,
+  replay,
+  StateCache,
+} from "../../mod.ts";
+import { NatsServer } from "../../testing/mod.ts";
+import { counter, type CounterEvent, wrapped } from "../support/counter.ts";
+
+/** Another writer's event. */
+const added = (by: number) => ({ eventType: "Added", data: { by } }) as const;
+
+describe("execute in memory", () => keepsItsPromises((namespace) => new InMemoryEventStore({ namespace })));
+
+describe("execute on JetStream", () => {
+  let server: NatsServer;
+  let nc: NatsConnection;
+  before(async () => {
+    server = await NatsServer.start();
+    nc = await connect({ servers: server.url });
+  });
+  after(async () => {
+    await nc.close();
+    await server.stop();
+  });
+  keepsItsPromises((namespace) => JetStreamEventStore.open(nc, { namespace }));
+});
+
+function keepsItsPromises(open: (namespace: string) => EventStore | Promise<EventStore>): void {
+  let count = 0;
+  const promises = (name: string, keep: (store: EventStore) => Promise<void>): void => {
+    it(name, async () => {
+      await using store = await open(`execute-${count++}`);
+      await keep(store);
+    });
+  };
+
+  promises("decides on the state of all events, and gives the new one", async (store) => {
+    await execute(store, counter, "counter-1", { add: 2 });
+    const executed = await execute(store, counter, "counter-1", { add: 3, times: 2 });
+    const { state, version, events, retries, duplicate, actorId, position } = executed;
+    assert.deepEqual(state, { sum: 8, events: 3 });
+    assert.deepEqual({ version, retries, duplicate, actorId }, {
+      version: 3,
+      retries: 0,
+      duplicate: false,
+      actorId: "counter-1",
+    });
+    assert.equal(position, await store.position());
+    assert.deepEqual(events, await store.getEvents("counter-1", 2));
+    assert.deepEqual(replay(counter, await store.getEvents("counter-1") as CounterEvent[]), state);
+  });
+
+  promises("writes nothing where nothing is decided, and says where the actor stands", async (store) => {
+    assert.deepEqual(await execute(store, counter, "counter-1", { add: 0 }), {
+      actorId: "counter-1",
+      version: 0,
+      position: 0,
+      events: [],
+      duplicate: false,
+      state: { sum: 0, events: 0 },
+      retries: 0,
+    });
+    const { version, position } = await execute(store, counter, "counter-1", { add: 1 });
+    const nothing = await execute(store, counter, "counter-1", { add: 0 });
+    assert.deepEqual([nothing.version, nothing.position, nothing.events], [version, position, []]);
+    assert.equal(await store.position(), position);
+  });
+
+  promises("passes on what decide throws, the very same error", async (store) => {
+    const refusal = new RangeError("no");
+    const refusing = {
+      ...counter,
+      decide(): never {
+        throw refusal;
+      },
+    };
+    await assert.rejects(execute(store, refusing, "counter-1", { add: 1 }), (error) => error === refusal);
+    assert.equal(await store.getLatestVersion("counter-1"), 0);
+  });
+
+  promises("stores nothing that evolve cannot take, and says where it was", async (store) => {
+    await execute(store, counter, "counter-1", { add: 1 });
+    const cause = new Error("cannot");
+    const broken = {
+      ...counter,
+      evolve(state: { sum: number; events: number }, event: CounterEvent) {
+        if (event.version === 2) throw cause;
+        return counter.evolve(state, event);
+      },
+    };
+    const fails = (error: unknown): boolean =>
+      isAetherError(error, "REPLAY") && error.actorId === "counter-1" && error.version === 2 &&
+      error.eventType === "Added" && error.cause === cause;
+    await assert.rejects(execute(store, broken, "counter-1", { add: 1 }), fails);
+    assert.equal(await store.getLatestVersion("counter-1"), 1);
+    await execute(store, counter, "counter-1", { add: 1 });
+    await assert.rejects(load(store, broken, "counter-1"), fails);
+  });
+
+  promises("decides again on what others wrote meanwhile, and counts how often", async (store) => {
+    let lost = 0;
+    const racing = wrapped(store, {
+      async append(...args) {
+        if (lost++ < 2) await store.append("counter-1", [added(10)]);
+        return await store.append(...args);
+      },
+    });
+    const { state, version, retries } = await execute(racing, counter, "counter-1", { add: 1 });
+    assert.deepEqual([state.sum, version, retries], [21, 3, 2]);
+  });
+
+  promises("reads on a conflict only what it missed", async (store) => {
+    await store.append("counter-1", Array.from({ length: 50 }, () => added(1)));
+    const reads: unknown[] = [];
+    let lost = 0;
+    const racing = wrapped(store, {
+      async append(...args) {
+        if (lost++ < 1) await store.append("counter-1", [added(10)]);
+        return await store.append(...args);
+      },
+      async *readActor(actorId, options) {
+        let events = 0;
+        for await (const commit of store.readActor(actorId, options)) {
+          events += commit.events.length;
+          yield commit as never;
+        }
+        reads.push(events);
+      },
+    });
+    assert.equal((await execute(racing, counter, "counter-1", { add: 1 })).state.sum, 61);
+    assert.deepEqual(reads, [50, 1]);
+  });
+
+  promises("gives up after so many retries, with the conflict", async (store) => {
+    const losing = wrapped(store, {
+      async append(...args) {
+        await store.append("counter-1", [added(1)]);
+        return await store.append(...args);
+      },
+    });
+    await assert.rejects(
+      execute(losing, counter, "counter-1", { add: 1 }, { retries: 2 }),
+      (error) => isAetherError(error, "VERSION_CONFLICT") && error.expectedVersion === 2 && error.actualVersion === 3,
+    );
+    assert.equal(await store.getLatestVersion("counter-1"), 3);
+  });
+
+  promises("lets 64 commands at once on one actor all succeed", async (store) => {
+    const executed = await Promise.all(
+      Array.from({ length: 64 }, () => execute(store, counter, "counter-1", { add: 1 })),
+    );
+    assert.deepEqual(executed.map(({ version }) => version).toSorted((a, b) => a - b), range(1, 64));
+    for (const { version, state, retries } of executed) assert.deepEqual([state.sum, retries], [version, 0]);
+  });
+
+  promises("a queue goes on behind a command that is refused or aborted", async (store) => {
+    const stop = new AbortController();
+    const results = [
+      execute(store, counter, "counter-1", { add: 1 }),
+      execute(store, counter, "counter-1", { add: -5 }),
+      execute(store, counter, "counter-1", { add: 100 }, { signal: stop.signal }),
+      execute(store, counter, "counter-1", { add: 2 }),
+    ];
+    stop.abort(new Error("stopped"));
+    const [first, refused, aborted, last] = await Promise.allSettled(results);
+    assert.equal(first?.status, "fulfilled");
+    assert.ok(refused?.status === "rejected" && refused.reason instanceof RangeError);
+    assert.ok(aborted?.status === "rejected" && aborted.reason.message === "stopped");
+    assert.ok(last?.status === "fulfilled" && last.value.state.sum === 3);
+  });
+
+  promises("a repeated command appends once, and gives what it did the first time", async (store) => {
+    const first = await execute(store, counter, "counter-1", { add: 5, times: 2 }, { commandId: "c-1" });
+    await execute(store, counter, "counter-1", { add: 7 });
+    let decided = false;
+    const watched = {
+      ...counter,
+      decide(): never {
+        decided = true;
+        throw new Error("decided again");
+      },
+    };
+    const again = await execute(store, watched, "counter-1", { add: 5, times: 2 }, { commandId: "c-1" });
+    assert.ok(!decided);
+    const { version, position, events } = first;
+    assert.deepEqual(again, {
+      actorId: "counter-1",
+      version,
+      position,
+      events,
+      duplicate: true,
+      state: { sum: 17, events: 3 },
+      retries: 0,
+    });
+    assert.equal(events[0]?.metadata?.commandId, "c-1");
+    assert.equal(events[1]?.metadata?.commandId, undefined);
+  });
+
+  promises("finds a repeated command among what it missed, before it decides again", async (store) => {
+    const racing = wrapped(store, {
+      async append(...args) {
+        await execute(store, counter, "counter-1", { add: 5 }, { commandId: "c-1" }); // the same, elsewhere
+        return await store.append(...args);
+      },
+    });
+    const other = { ...counter }; // another process has another queue: here another store does
+    const { duplicate, version, retries } = await execute(racing, other, "counter-1", { add: 5 }, { commandId: "c-1" });
+    assert.deepEqual([duplicate, version, retries], [true, 1, 1]);
+    assert.equal(await store.getLatestVersion("counter-1"), 1);
+  });
+
+  promises("64 deliveries of one command append once", async (store) => {
+    const stores = Array.from({ length: 4 }, () => wrapped(store, {})); // each with a queue of its own
+    const executed = await Promise.all(
+      Array.from({ length: 64 }, (_, index) => {
+        return execute(stores[index % 4] as EventStore, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
+      }),
+    );
+    assert.equal(executed.filter(({ duplicate }) => !duplicate).length, 1);
+    assert.deepEqual(new Set(executed.map(({ version }) => version)), new Set([1]));
+    assert.equal((await store.getEvents("counter-1")).length, 1);
+  });
+
+  promises(
+    "with a cache a command on a known actor reads nothing, and is right when the state is old",
+    async (store) => {
+      let reads = 0;
+      const counted = wrapped(store, {
+        readActor(...args) {
+          reads++;
+          return store.readActor(...args) as never;
+        },
+      });
+      const cache = new StateCache({ size: 2 });
+      await execute(counted, counter, "counter-1", { add: 1 }, { cache });
+      await execute(counted, counter, "counter-1", { add: 1 }, { cache });
+      assert.equal(reads, 1);
+      await store.append("counter-1", [added(10)]); // another process
+      const { state, retries } = await execute(counted, counter, "counter-1", { add: 1 }, { cache });
+      assert.deepEqual([state.sum, retries, reads], [13, 1, 2]);
+      // An old state decides nothing, and refuses nothing.
+      await store.append("counter-1", [added(10)]);
+      assert.equal((await execute(counted, counter, "counter-1", { add: 0 }, { cache })).state.sum, 23);
+      await store.append("counter-1", [added(10)]);
+      assert.equal((await execute(counted, counter, "counter-1", { add: -33 }, { cache })).state.sum, 0);
+      await assert.rejects(execute(counted, counter, "counter-1", { add: -1 }, { cache }), RangeError);
+      const before = reads;
+      await execute(counted, counter, "counter-1", { add: 1 }, { cache }); // a refusal forgets nothing
+      assert.equal(reads, before);
+      await execute(counted, counter, "counter-2", { add: 1 }, { cache });
+      await execute(counted, counter, "counter-3", { add: 1 }, { cache });
+      assert.equal(cache.size, 2);
+      await execute(counted, counter, "counter-1", { add: 1 }, { cache }); // was pushed out
+      assert.equal(reads, before + 3);
+    },
+  );
+
+  promises("with a cache a repeated command is known too", async (store) => {
+    const cache = new StateCache();
+    await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: "c-1" });
+    for (let index = 0; index < 99; index++) {
+      await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: `more-${index}` });
+    }
+    const again = await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: "c-1" });
+    assert.deepEqual([again.duplicate, again.version, again.state.sum], [true, 1, 100]);
+  });
+
+  promises("refuses a deleted actor, whatever was known of it", async (store) => {
+    const cache = new StateCache();
+    await execute(store, counter, "counter-1", { add: 1 }, { cache });
+    await store.deleteActor("counter-1");
+    const deleted = (error: unknown): boolean => isAetherError(error, "ACTOR_DELETED") && error.deletedAtVersion === 1;
+    await assert.rejects(execute(store, counter, "counter-1", { add: 1 }, { cache }), deleted);
+    assert.equal(cache.size, 0);
+    await assert.rejects(execute(store, counter, "counter-1", { add: 1 }), deleted);
+    const { version, state } = await load(store, counter, "counter-1");
+    assert.deepEqual([version, state], [1, { sum: 0, events: 0 }]);
+  });
+
+  promises("forgets an actor and what a cache holds of it; twice is once", async (store) => {
+    const cache = new StateCache();
+    await execute(store, counter, "counter-1", { add: 1 }, { cache });
+    await execute(store, counter, "counter-11", { add: 1 }, { cache });
+    await forgetActor(store, "counter-1", { cache });
+    await forgetActor(store, "counter-1", { cache });
+    assert.equal(cache.size, 1);
+    assert.deepEqual(await store.getEvents("counter-1"), []);
+  });
+
+  promises("merges metadata under that of the events", async (store) => {
+    const decider = {
+      ...counter,
+      decide: () =>
+        ({ eventType: "Added", data: { by: 1 }, metadata: { source: "decider", correlationId: "own" } }) as const,
+    };
+    const metadata = { correlationId: "shared", causationId: "cause" };
+    await execute(store, decider, "counter-1", { add: 1 }, { metadata, commandId: "c-1" });
+    const [event] = await store.getEvents("counter-1");
+    assert.deepEqual(event?.metadata, {
+      correlationId: "own",
+      causationId: "cause",
+      source: "decider",
+      commandId: "c-1",
+    });
+  });
+
+  promises("takes no promise for a decision or a state, and no nonsense for an option", async (store) => {
+    const promised = { ...counter, decide: () => Promise.resolve([]) as never };
+    const argument = (name: string) => (error: unknown): boolean =>
+      isAetherError(error, "INVALID_ARGUMENT") && error.argument === name;
+    await assert.rejects(execute(store, promised, "counter-1", { add: 1 }), argument("decide"));
+    const evolving = { ...counter, evolve: () => Promise.resolve() as never };
+    await assert.rejects(execute(store, evolving, "counter-1", { add: 1 }), argument("evolve"));
+    await assert.rejects(execute(store, counter, "counter-1", { add: 1 }, { retries: -1 }), argument("retries"));
+    await assert.rejects(execute(store, counter, "counter-1", { add: 1 }, { commandId: "" }), argument("commandId"));
+    await assert.rejects(
+      execute(store, counter, "" as never, { add: 1 }),
+      (error) => isAetherError(error, "INVALID_ACTOR_ID"),
+    );
+    const invalid = { ...counter, decide: () => ({ eventType: "Added", data: { by: NaN } }) as const };
+    await assert.rejects(
+      execute(store, invalid, "counter-1", { add: 1 }),
+      (error) => isAetherError(error, "INVALID_EVENT") && error.path === "data.by",
+    );
+    assert.equal(await store.position(), 0);
+  });
+
+  promises("says the command's id where the outcome is unknown", async (store) => {
+    const stop = new AbortController();
+    const silent = wrapped(store, {
+      async append(...args) {
+        await store.append(...args);
+        const { UnknownOutcomeError } = await import("../../mod.ts");
+        throw new UnknownOutcomeError({ actorIds: ["counter-1"], eventIds: ["e-1"] });
+      },
+    });
+    await assert.rejects(
+      execute(silent, counter, "counter-1", { add: 1 }, { commandId: "c-1", signal: stop.signal }),
+      (error) => isAetherError(error, "UNKNOWN_OUTCOME") && error.commandId === "c-1",
+    );
+    const { duplicate, state } = await execute(store, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
+    assert.deepEqual([duplicate, state.sum], [true, 1]);
+  });
+
+  promises("tells an observer how it ended", async (store) => {
+    const told: unknown[] = [];
+    const observer = {
+      start: (operation: string) => ({
+        end: (outcome: string, more?: object) => void told.push([operation, outcome, more]),
+      }),
+    };
+    await execute(store, counter, "counter-1", { add: 1 }, { observer });
+    await assert.rejects(execute(store, counter, "counter-1", { add: -5 }, { observer }));
+    await load(store, counter, "counter-1", { observer });
+    assert.deepEqual(told, [
+      ["execute", "ok", { version: 1, events: 1, duplicate: false, retries: 0 }],
+      ["execute", "error", undefined],
+      ["load", "ok", { version: 1 }],
+    ]);
+  });
+
+  promises("loads as of a version or a position, also in the middle of a commit", async (store) => {
+    const positions: number[] = [];
+    for (const add of [1, 2, 3]) {
+      positions.push((await execute(store, counter, "counter-1", { add, times: 2 })).position);
+    }
+    for (const toVersion of range(0, 7)) {
+      const { state, version } = await load(store, counter, "counter-1", { toVersion });
+      assert.deepEqual([state.events, version], [Math.min(toVersion, 6), Math.min(toVersion, 6)]);
+    }
+    for (const [index, toPosition] of positions.entries()) {
+      const { version, position } = await load(store, counter, "counter-1", { toPosition });
+      assert.deepEqual([version, position], [2 * index + 2, toPosition]);
+    }
+    const nobody = await load(store, counter, "counter-2");
+    assert.deepEqual(nobody, { state: { sum: 0, events: 0 }, version: 0, position: 0 });
+  });
+
+  promises("knows imports with gaps in their versions", async (store) => {
+    const event: Event = {
+      id: "e-7",
+      eventType: "Added",
+      actorId: "counter-1",
+      version: 7,
+      data: { by: 7 },
+      timestamp: "2026-01-01T00:00:00.000Z",
+    };
+    await store.saveEvent(event);
+    const { version, state } = await execute(store, counter, "counter-1", { add: 1 });
+    assert.deepEqual([version, state], [8, { sum: 8, events: 2 }]);
+  });
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
