@@ -1,10 +1,8 @@
 /** Appends against bare publishes of the same bytes, which make their JSON and headers for each message too. */
-import { headers } from "@nats-io/nats-core";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type EventStore, JetStreamEventStore } from "../mod.ts";
-import { shardOf } from "../store/shard.ts";
-import { Subjects } from "../store/subjects.ts";
 import { NatsServer } from "../testing/mod.ts";
+import { BareActor } from "./bare_actor.ts";
 import { best, medians, type Row } from "./measure.ts";
 
 const DATA = { total: 99.99, items: 3, customer: "customer-0815", note: "leave it at the door please!", ok: true };
@@ -25,7 +23,7 @@ export async function append(full: boolean): Promise<Row[]> {
 }
 
 async function oneByOne(nc: NatsConnection, store: EventStore, full: boolean): Promise<Row[]> {
-  const bare = new BareActor(nc, "bare-1", store.shards);
+  const bare = new BareActor(nc, "bare-1", store.shards, EVENT);
   let version = 0;
   const times = await medians([
     { name: "bare", run: () => bare.publish() },
@@ -61,7 +59,7 @@ async function tens(store: EventStore, count: number): Promise<number> {
 
 async function inFlight(nc: NatsConnection, store: EventStore, full: boolean): Promise<Row[]> {
   const ids = Array.from({ length: IN_FLIGHT }, (_, index) => `order-${1_000 + index}`);
-  const bare = ids.map((id) => new BareActor(nc, `bare-${id}`, store.shards));
+  const bare = ids.map((id) => new BareActor(nc, `bare-${id}`, store.shards, EVENT));
   const times = await medians([
     { name: "bare", run: () => Promise.all(bare.map((actor) => actor.publish())) },
     { name: "append", run: () => Promise.all(ids.map((id) => store.append(id, [EVENT]))) },
@@ -73,38 +71,6 @@ async function inFlight(nc: NatsConnection, store: EventStore, full: boolean): P
     figure: `${(nothing / some).toFixed(2)} × (${thousands(rate)} events/s)`,
     bar: { text: "≥ 0.85 ×", met: nothing / some >= 0.85 },
   }];
-}
-
-/** Publishes as an append would, by the client alone. */
-class BareActor {
-  readonly #nc: NatsConnection;
-  readonly #actorId: string;
-  readonly #subject: string;
-  #previous = 0;
-  #version = 0;
-
-  constructor(nc: NatsConnection, actorId: string, shards: number) {
-    this.#nc = nc;
-    this.#actorId = actorId;
-    this.#subject = new Subjects("bench", shards).ofActor(actorId, shardOf(actorId, shards));
-  }
-
-  async publish(): Promise<void> {
-    const event = {
-      id: crypto.randomUUID(),
-      eventType: "OrderPlaced",
-      actorId: this.#actorId,
-      version: ++this.#version,
-      data: DATA,
-      timestamp: new Date().toISOString(),
-    };
-    const head = headers();
-    head.set("Aether-Version", String(this.#version));
-    head.set("Aether-Previous", String(this.#previous));
-    head.set("Nats-Expected-Last-Subject-Sequence", String(this.#previous));
-    const answer = await this.#nc.request(this.#subject, JSON.stringify([event]), { headers: head, timeout: 5_000 });
-    this.#previous = answer.json<{ seq: number }>().seq;
-  }
 }
 
 function ratio(work: string, value: number, bar: number, milliseconds: number): Row {

@@ -1,6 +1,7 @@
 /** Runs benchmarks on this runtime: `main.ts [--full] [part of a name ...]`; prints their rows as JSON. `deno task bench` */
 import process from "node:process";
 import { append } from "./append.ts";
+import { decider } from "./decider.ts";
 import { imports } from "./import.ts";
 import { inMemory } from "./in_memory.ts";
 import type { Row } from "./measure.ts";
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, (full: boolean) => Promise<Row[]>>> = {
   version_lookup: versionLookup,
   reading,
   read_all: readAll,
+  decider,
   import: imports,
 };
 
