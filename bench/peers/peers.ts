@@ -5,7 +5,12 @@
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import type { NewEvent } from "../../mod.ts";
-import { aether, emmettOnPostgres, emmettOnSqlite, type Peer } from "./stores.ts";
+import {
+  aether,
+  emmettOnPostgres,
+  emmettOnSqlite,
+  type Peer,
+} from "./stores.ts";
 
 const EVENT: NewEvent = {
   eventType: "OrderPlaced",
@@ -21,6 +26,10 @@ const TEN: NewEvent[] = Array.from({ length: 10 }, () => EVENT);
 const STREAMS = 16;
 /** Events of the long stream, appended ten at a time. */
 const LENGTH = 10_000;
+
+/** Events of the stream that commands are executed on. */
+const HISTORY = 100;
+const COMMANDS = 64;
 
 /** A line of the table: what one round does, and how its times are told. */
 interface Work {
@@ -60,6 +69,18 @@ const WORK: readonly Work[] = [
     name: "read 10,000 events",
     rounds: 30,
     round: (peer) => () => peer.read("long-1"),
+  },
+  {
+    name: `command on a stream of ${HISTORY} events and more`,
+    rounds: 200,
+    events: 1,
+    round: (peer) => () => peer.command("history-1"),
+  },
+  {
+    name: `${COMMANDS} commands at once on one new stream`,
+    rounds: 20,
+    events: COMMANDS,
+    round: commandsAtOnce,
   },
 ];
 
@@ -136,7 +157,21 @@ function appendingAtOnce(peer: Peer): (() => Promise<unknown>) | undefined {
   return () => Promise.all(rounds.map((round) => round()));
 }
 
+function commandsAtOnce(peer: Peer): (() => Promise<unknown>) | undefined {
+  if (!peer.concurrent) return undefined;
+  let streams = 0;
+  return () => {
+    const stream = `hot-${++streams}`;
+    return Promise.all(
+      Array.from({ length: COMMANDS }, () => peer.command(stream)),
+    );
+  };
+}
+
 async function fill(peer: Peer): Promise<void> {
+  for (let version = 0; version < HISTORY; version++) {
+    await peer.append("history-1", [EVENT], version);
+  }
   for (let version = 0; version < LENGTH; version += TEN.length) {
     await peer.append("long-1", TEN, version);
   }
@@ -157,9 +192,10 @@ async function measure(work: Work): Promise<Map<Peer, number[]>> {
   });
   for (let count = -work.rounds / 10; count < work.rounds; count++) {
     // None is always behind the same other one, whose garbage it would collect.
-    const turns = candidates.map((candidate) => ({ ...candidate, turn: Math.random() })).sort((a, b) =>
-      a.turn - b.turn
-    );
+    const turns = candidates.map((candidate) => ({
+      ...candidate,
+      turn: Math.random(),
+    })).sort((a, b) => a.turn - b.turn);
     for (const { round, times } of turns) {
       const start = performance.now();
       await round();

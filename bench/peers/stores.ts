@@ -3,7 +3,13 @@ import { connect } from "@nats-io/transport-node";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { JetStreamEventStore, type NewEvent } from "../../mod.ts";
+import {
+  type ActorEvents,
+  defineDecider,
+  execute,
+  JetStreamEventStore,
+  type NewEvent,
+} from "../../mod.ts";
 import { NatsServer } from "../../testing/mod.ts";
 import { startPostgres } from "./postgres.ts";
 
@@ -23,8 +29,20 @@ export interface Peer {
   version(stream: string): Promise<number>;
   /** How many there are. */
   read(stream: string): Promise<number>;
+  /** Folds the stream, decides on the sum of its totals, appends one event; again where another was first. */
+  command(stream: string): Promise<unknown>;
   close(): Promise<void>;
 }
+
+type OrderEvent = ActorEvents<"order", { OrderPlaced: { total: number } }>;
+const order = defineDecider({
+  initialState: () => 0,
+  evolve: (sum: number, event: OrderEvent) => sum + event.data.total,
+  decide: (_command: "place", sum) => ({
+    eventType: "OrderPlaced",
+    data: { total: sum > 0 ? 1 : 0 },
+  }),
+});
 
 /** This library, on a nats-server with its own defaults or one that syncs before it acknowledges. */
 export async function aether(syncAlways: boolean): Promise<Peer> {
@@ -36,10 +54,14 @@ export async function aether(syncAlways: boolean): Promise<Peer> {
   return {
     name: syncAlways ? "Aether, `sync_interval: always`" : "Aether",
     concurrent: true,
-    durability: syncAlways ? "synced to disk" : "written to the page cache, synced every 2 minutes",
-    append: (stream, events, expectedVersion) => store.append(stream, events, { expectedVersion }),
+    durability: syncAlways
+      ? "synced to disk"
+      : "written to the page cache, synced every 2 minutes",
+    append: (stream, events, expectedVersion) =>
+      store.append(stream, events, { expectedVersion }),
     version: (stream) => store.getLatestVersion(stream),
     read: async (stream) => (await store.getEvents(stream)).length,
+    command: (stream) => execute(store, order, stream, "place"),
     async close() {
       await nc.close();
       await server.stop();
@@ -68,8 +90,10 @@ export async function emmettOnPostgres(): Promise<Peer | undefined> {
   );
   const store = getPostgreSQLEventStore(postgres.connectionString);
   return {
-    ...emmett(store),
-    name: `emmett + ${postgres.version.replace(/^postgres \((\S+)\) (\S+).*/, "$1 $2")}`,
+    ...await emmett(store),
+    name: `emmett + ${
+      postgres.version.replace(/^postgres \((\S+)\) (\S+).*/, "$1 $2")
+    }`,
     concurrent: true,
     durability: "synced to disk",
     async close() {
@@ -85,7 +109,7 @@ export async function emmettOnSqlite(): Promise<Peer> {
   const { getSQLiteEventStore } = await load("@event-driven-io/emmett-sqlite");
   const fileName = join(directory, "events.db");
   await useWriteAheadLog(fileName);
-  const store = emmett(getSQLiteEventStore({ fileName }));
+  const store = await emmett(getSQLiteEventStore({ fileName }));
   return {
     ...store,
     async append(...args) {
@@ -118,8 +142,37 @@ async function useWriteAheadLog(fileName: string): Promise<void> {
   });
 }
 
-function emmett(store: Emmett): Pick<Peer, "append" | "version" | "read"> {
+type Handle = (
+  store: Emmett,
+  stream: string,
+  handle: (sum: number) => unknown,
+) => Promise<unknown>;
+
+async function emmett(
+  store: Emmett,
+): Promise<Pick<Peer, "append" | "version" | "read" | "command">> {
+  const { CommandHandler } = await load("@event-driven-io/emmett");
+  const handle: Handle = CommandHandler({
+    initialState: () => 0,
+    evolve: (sum: number, event: { data: { total: number } }) =>
+      sum + event.data.total,
+    retry: {
+      onVersionConflict: {
+        retries: 200,
+        minTimeout: 1,
+        maxTimeout: 50,
+        factor: 1.5,
+        randomize: true,
+      },
+    },
+  });
   return {
+    command: (stream) =>
+      handle(
+        store,
+        stream,
+        (sum) => ({ type: "OrderPlaced", data: { total: sum > 0 ? 1 : 0 } }),
+      ),
     append: (stream, events, expectedVersion) =>
       store.appendToStream(
         stream,
@@ -127,7 +180,8 @@ function emmett(store: Emmett): Pick<Peer, "append" | "version" | "read"> {
         { expectedStreamVersion: BigInt(expectedVersion) },
       ),
     // There is no call for it.
-    version: async (stream) => Number((await store.readStream(stream)).currentStreamVersion),
+    version: async (stream) =>
+      Number((await store.readStream(stream)).currentStreamVersion),
     read: async (stream) => (await store.readStream(stream)).events.length,
   };
 }
