@@ -5,12 +5,7 @@
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import type { NewEvent } from "../../mod.ts";
-import {
-  aether,
-  emmettOnPostgres,
-  emmettOnSqlite,
-  type Peer,
-} from "./stores.ts";
+import { aether, emmettOnPostgres, emmettOnSqlite, type Peer } from "./stores.ts";
 
 const EVENT: NewEvent = {
   eventType: "OrderPlaced",
@@ -75,6 +70,12 @@ const WORK: readonly Work[] = [
     rounds: 200,
     events: 1,
     round: (peer) => () => peer.command("history-1"),
+  },
+  {
+    name: "… with a cache of states",
+    rounds: 200,
+    events: 1,
+    round: (peer) => peer.cachedCommand && (() => peer.cachedCommand?.("history-1") ?? Promise.resolve()),
   },
   {
     name: `${COMMANDS} commands at once on one new stream`,
@@ -209,7 +210,7 @@ function tell(
   times: readonly number[] | undefined,
   events: number | undefined,
 ): string {
-  if (times === undefined) return "refused";
+  if (times === undefined) return "–";
   const time = `${middle(times).toFixed(2)} ms`;
   if (events === undefined) return time;
   const rate = events * times.length / times.reduce((sum, one) => sum + one) *

@@ -68,9 +68,7 @@ export async function startPostgres(): Promise<Postgres | undefined> {
     server = child;
     ended = new Promise((resolve) => child.once("exit", resolve));
     await ready(data);
-    const connectionString = `postgresql://bench@localhost/postgres?host=${
-      encodeURIComponent(directory)
-    }`;
+    const connectionString = `postgresql://bench@localhost/postgres?host=${encodeURIComponent(directory)}`;
     return { connectionString, version: version.trim(), stop };
   } catch (error) {
     await stop();
@@ -82,20 +80,14 @@ export async function startPostgres(): Promise<Postgres | undefined> {
 async function findBinaries(): Promise<string | undefined> {
   const debian = "/usr/lib/postgresql";
   const versions = await readdir(debian).catch(() => []);
-  const newest = versions.map(Number).filter(Number.isFinite).sort((a, b) =>
-    b - a
-  );
+  const newest = versions.map(Number).filter(Number.isFinite).sort((a, b) => b - a);
   const folders = [
-    ...(process.env.PATH ?? "").split(delimiter).filter((folder) =>
-      folder !== ""
-    ),
+    ...(process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== ""),
     ...newest.map((version) => join(debian, String(version), "bin")),
   ];
   for (const folder of folders) {
     const found = await Promise.all(
-      ["initdb", "postgres"].map((name) =>
-        stat(join(folder, name)).catch(() => undefined)
-      ),
+      ["initdb", "postgres"].map((name) => stat(join(folder, name)).catch(() => undefined)),
     );
     if (found.every((file) => file?.isFile())) return folder;
   }
@@ -139,9 +131,7 @@ async function output(
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (piece: string) => text += piece);
   child.stderr.setEncoding("utf8").on("data", (piece: string) => text += piece);
-  const code = await new Promise((resolve, reject) =>
-    child.once("error", reject).once("close", resolve)
-  );
+  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
   if (code !== 0) throw new Error(`${file} ended with ${code}: ${text}`);
   return text;
 }

@@ -3,13 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type ActorEvents,
-  defineDecider,
-  execute,
-  JetStreamEventStore,
-  type NewEvent,
-} from "../../mod.ts";
+import { type ActorEvents, defineDecider, execute, JetStreamEventStore, type NewEvent } from "../../mod.ts";
 import { NatsServer } from "../../testing/mod.ts";
 import { startPostgres } from "./postgres.ts";
 
@@ -31,6 +25,8 @@ export interface Peer {
   read(stream: string): Promise<number>;
   /** Folds the stream, decides on the sum of its totals, appends one event; again where another was first. */
   command(stream: string): Promise<unknown>;
+  /** The same with a cache of states, where there is one. */
+  cachedCommand?(stream: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -51,17 +47,16 @@ export async function aether(syncAlways: boolean): Promise<Peer> {
   );
   const nc = await connect({ servers: server.url });
   const store = await JetStreamEventStore.open(nc, { namespace: "peers" });
+  const cache = new StateCache();
   return {
     name: syncAlways ? "Aether, `sync_interval: always`" : "Aether",
     concurrent: true,
-    durability: syncAlways
-      ? "synced to disk"
-      : "written to the page cache, synced every 2 minutes",
-    append: (stream, events, expectedVersion) =>
-      store.append(stream, events, { expectedVersion }),
+    durability: syncAlways ? "synced to disk" : "written to the page cache, synced every 2 minutes",
+    append: (stream, events, expectedVersion) => store.append(stream, events, { expectedVersion }),
     version: (stream) => store.getLatestVersion(stream),
     read: async (stream) => (await store.getEvents(stream)).length,
     command: (stream) => execute(store, order, stream, "place"),
+    cachedCommand: (stream) => execute(store, order, stream, "place", { cache }),
     async close() {
       await nc.close();
       await server.stop();
@@ -91,9 +86,7 @@ export async function emmettOnPostgres(): Promise<Peer | undefined> {
   const store = getPostgreSQLEventStore(postgres.connectionString);
   return {
     ...await emmett(store),
-    name: `emmett + ${
-      postgres.version.replace(/^postgres \((\S+)\) (\S+).*/, "$1 $2")
-    }`,
+    name: `emmett + ${postgres.version.replace(/^postgres \((\S+)\) (\S+).*/, "$1 $2")}`,
     concurrent: true,
     durability: "synced to disk",
     async close() {
@@ -154,8 +147,7 @@ async function emmett(
   const { CommandHandler } = await load("@event-driven-io/emmett");
   const handle: Handle = CommandHandler({
     initialState: () => 0,
-    evolve: (sum: number, event: { data: { total: number } }) =>
-      sum + event.data.total,
+    evolve: (sum: number, event: { data: { total: number } }) => sum + event.data.total,
     retry: {
       onVersionConflict: {
         retries: 200,
@@ -180,8 +172,7 @@ async function emmett(
         { expectedStreamVersion: BigInt(expectedVersion) },
       ),
     // There is no call for it.
-    version: async (stream) =>
-      Number((await store.readStream(stream)).currentStreamVersion),
+    version: async (stream) => Number((await store.readStream(stream)).currentStreamVersion),
     read: async (stream) => (await store.readStream(stream)).events.length,
   };
 }
