@@ -1,7 +1,7 @@
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError, SchemaError, type StandardIssue } from "../errors.ts";
-import type { ActorEvents, Event, NewEvent } from "../event.ts";
-import { copyData, rejectEvent } from "../validate.ts";
+import type { ActorEvents, Event, Metadata, NewEvent } from "../event.ts";
+import { copyData, copyMetadata, rejectEvent } from "../validate.ts";
 import type { ActorCatalogue } from "./event_catalogue.ts";
 import type { DataOf, EventDefinition, Json } from "./event_definition.ts";
 import { type EventRule, ruleOf, rulesByName } from "./event_rule.ts";
@@ -109,14 +109,16 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
   encode(event: NewEvent, actorId: string = this.actorType): MaybePromise<NewEvent> {
     if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
     if (this.#encoded.has(event)) return event;
-    const own = { ...event }; // once: a getter may change its mind
+    // Once: a getter may change its mind; and a copy, as the caller may change it before the schema answers.
+    const own = { ...event };
     const { eventType } = own;
     const refuse = refusal(eventType, actorId);
     const rule = this.#byName.get(eventType);
     if (rule?.eventType !== eventType) return refuse([unknownType(this.actorType, rule)]);
+    const metadata = withSchemaVersion(copyMetadata(own.metadata), rule.schemaVersion);
     const data = validated(rule, own.data, refuse);
-    if (isPromise(data)) return data.then((late) => this.#encode(own, rule, late));
-    return this.#encode(own, rule, data);
+    if (isPromise(data)) return data.then((late) => this.#encode(own, late, metadata));
+    return this.#encode(own, data, metadata);
   }
 
   decode(event: Event): MaybePromise<Event | undefined> {
@@ -133,8 +135,8 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     return this.#decode(event, rule, data);
   }
 
-  #encode(event: NewEvent, rule: EventRule, data: unknown): NewEvent {
-    const encoded = withMetadata({ ...event, data }, withSchemaVersion(event.metadata, rule.schemaVersion));
+  #encode(event: NewEvent, data: unknown, metadata: Metadata | undefined): NewEvent {
+    const encoded = withMetadata({ ...event, data }, metadata);
     this.#encoded.add(encoded);
     return encoded;
   }
@@ -147,7 +149,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
   }
 }
 
-function withMetadata<E extends NewEvent>(event: E, metadata: NewEvent["metadata"]): E {
+function withMetadata<E extends NewEvent>(event: E, metadata: Metadata | undefined): E {
   if (metadata !== undefined) return { ...event, metadata };
   const { metadata: _, ...rest } = event;
   return rest as E;

@@ -18,7 +18,7 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "../store/event_store.ts";
-import { rejectEvent } from "../validate.ts";
+import { copyMetadata, rejectEvent } from "../validate.ts";
 import { setBaseStore, viewOf } from "./base_store.ts";
 import type { Catalogues } from "./catalogues.ts";
 import { Mapped } from "./mapped.ts";
@@ -55,10 +55,11 @@ export class TypedStore implements EventStore {
     try {
       if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
       const own = { ...event }; // once: a getter may change its mind
+      const held = { ...options };
       return this.#turns.take(
         [own.actorId],
         () => this.#catalogues.encodeWhole(own),
-        (encoded) => this.#result(this.#store.saveEvent(encoded, options)),
+        (encoded) => this.#result(this.#store.saveEvent(encoded, held)),
       );
     } catch (error) {
       return Promise.reject(error);
@@ -70,11 +71,16 @@ export class TypedStore implements EventStore {
     events: readonly NewEvent<EventsFor<Event, Id>>[],
     options?: AppendOptions,
   ): Promise<AppendResult<EventsFor<Event, Id>>> {
-    return this.#turns.take(
-      [actorId],
-      () => this.#catalogues.encode(actorId, events),
-      (encoded) => this.#result(this.#store.append(actorId, encoded as never, shared(options))),
-    ) as Promise<never>;
+    try {
+      const own = asGiven(options);
+      return this.#turns.take(
+        [actorId],
+        () => this.#catalogues.encode(actorId, events),
+        (encoded) => this.#result(this.#store.append(actorId, encoded as never, own)),
+      ) as Promise<never>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   transact<const Ids extends readonly string[]>(
@@ -83,12 +89,13 @@ export class TypedStore implements EventStore {
   ): Promise<{ readonly [I in keyof Ids]: AppendResult<EventsFor<Event, Ids[I]>> }> {
     try {
       const requests = requestsOf(commits);
+      const own = asGiven(options);
       return this.#turns.take(
         requests.map(({ actorId }) => actorId),
         () => this.#encodeAll(requests),
         async (encoded) => {
           const results: AppendResult[] = [];
-          for (const result of await this.#store.transact(encoded, shared(options))) {
+          for (const result of await this.#store.transact(encoded, own)) {
             const seen = this.#seen(result);
             results.push(isPromise(seen) ? await seen : seen);
           }
@@ -152,10 +159,11 @@ export class TypedStore implements EventStore {
   }
 
   deleteActor(actorId: string, options?: DeleteOptions): Promise<Commit<never>> {
+    const held = { ...options };
     return this.#turns.take(
       [actorId],
       () => this.#catalogues.of(actorId),
-      () => this.#store.deleteActor(actorId, options),
+      () => this.#store.deleteActor(actorId, held),
     );
   }
 
@@ -197,9 +205,9 @@ function requestsOf(commits: unknown): CommitRequest<Event, string>[] {
   });
 }
 
-/** Shared metadata says nothing of any event's schema. */
-function shared<O extends AppendOptions | TransactOptions>(options: O | undefined): O | undefined {
-  const metadata = options?.metadata;
-  if (typeof metadata !== "object" || metadata === null || !("schemaVersion" in metadata)) return options;
-  return { ...options as O, metadata: withoutSchemaVersion(metadata) };
+/** As they are at the call. Shared metadata says nothing of any event's schema. */
+function asGiven<O extends AppendOptions | TransactOptions>(options: O | undefined): O | undefined {
+  if (typeof options !== "object" || options === null) return options; // the store refuses it
+  if (options.metadata === undefined) return { ...options };
+  return { ...options, metadata: withoutSchemaVersion(copyMetadata(options.metadata)) };
 }
