@@ -1,25 +1,30 @@
-/** What lies under a typed view of a store, and what the view does not show. */
+/** What is behind a typed view: for those who need what it leaves out. */
+import type { Event } from "../event.ts";
 import type { Commit, EventStore } from "../store/event_store.ts";
 
 const bases = new WeakMap<EventStore, EventStore>();
-const commandIds = new WeakMap<Commit, string>();
 
-/** Says that a store is a view of another. */
-export function isViewOf(view: EventStore, store: EventStore): void {
-  bases.set(view, baseStoreOf(store));
-}
-
-/** The innermost store of a typed view; a store that is none is its own. */
+/** The innermost store, which knows no catalogue; a store that is no view is its own. */
 export function baseStoreOf(store: EventStore): EventStore {
   return bases.get(store) ?? store;
 }
 
-/** Keeps the command's id of a commit whose first event a view skipped. */
-export function keepCommandId(commit: Commit, commandId: string): void {
-  commandIds.set(commit, commandId);
+/** Notes what a view is a view of. */
+export function setBaseStore(view: EventStore, store: EventStore): void {
+  bases.set(view, baseStoreOf(store));
 }
 
-/** `metadata.commandId` of the commit's first stored event. */
+/** Of commits whose first stored event a view left out. */
+const commandIds = new WeakMap<Commit, string | undefined>();
+
+/** `metadata.commandId` of the commit's first stored event, also where a view left that event out. */
 export function commandIdOf(commit: Commit): string | undefined {
-  return commandIds.get(commit) ?? commit.events[0]?.metadata?.commandId;
+  return commandIds.has(commit) ? commandIds.get(commit) : commit.events[0]?.metadata?.commandId;
+}
+
+/** The commit with what a view gives of its events. */
+export function viewOf<C extends Commit>(commit: C, events: readonly Event[]): C {
+  const view = { ...commit, events };
+  if (commandIds.has(commit) || commit.events[0]?.id !== events[0]?.id) commandIds.set(view, commandIdOf(commit));
+  return view;
 }

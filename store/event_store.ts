@@ -2,7 +2,7 @@
  * The interface of an event store: the events of one namespace.
  * @module
  */
-import type { EventDecodeError } from "../errors.ts";
+import type { EventDecodeError, SchemaError } from "../errors.ts";
 import type { ActorTypeOf, Event, EventsFor, Metadata, NewEvent, Select } from "../event.ts";
 import type { Fence } from "./fence.ts";
 
@@ -153,10 +153,11 @@ export interface ReadAllOptions<E extends Event, Types extends string, ActorType
   /** Called now and then with the position reached, also while the filter lets nothing through: where to resume. */
   readonly onProgress?: (position: number) => void;
   /**
-   * Told of each stored message that is no commit, or of which parts are missing, and the reading goes on behind it. Left
-   * out, the reading rejects with the error; `after: error.position` then resumes behind it.
+   * Told of each stored message that is no commit, or of which parts are missing (EVENT_DECODE), and in a typed view of
+   * each event that does not fit its schema (SCHEMA); the reading goes on without it. Left out, the reading rejects with
+   * the error; `after: error.position` of an EVENT_DECODE then resumes behind it.
    */
-  readonly onUndecodable?: (error: EventDecodeError) => void;
+  readonly onUndecodable?: (error: EventDecodeError | SchemaError) => void;
 }
 
 /** Options of `listActors`. */

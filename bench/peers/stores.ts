@@ -3,7 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ActorEvents, defineDecider, execute, JetStreamEventStore, type NewEvent } from "../../mod.ts";
+import { type ActorEvents, defineDecider, execute, JetStreamEventStore, type NewEvent, StateCache } from "../../mod.ts";
 import { NatsServer } from "../../testing/mod.ts";
 import { startPostgres } from "./postgres.ts";
 

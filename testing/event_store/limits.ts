@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { added, all, eventOf, outline, type Promises, rejects, several, upTo, versions } from "./scene.ts";
 
 /** Ids that have broken other stores. */
-const HOSTILE_IDS = [
+export const HOSTILE_IDS: readonly string[] = [
   "a.b",
   "a*",
   ">",

@@ -1,7 +1,7 @@
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { EventDecodeError } from "../../errors.ts";
+import { type AetherError, EventDecodeError } from "../../errors.ts";
 import { type Commit, type EventStore, JetStreamEventStore, type Observer, shardOf } from "../../mod.ts";
 import { NatsCluster, NatsServer } from "../../testing/mod.ts";
 import { added, all, outline, rejects, several, upTo } from "../../testing/event_store/scene.ts";
@@ -217,7 +217,11 @@ describe("readAll, of what is no commit", () => {
       const options = {
         live,
         signal: stop.signal,
-        onUndecodable: (error: EventDecodeError): void => void (errors.push(error), order.push(error.position)),
+        onUndecodable: (error: AetherError): void => {
+          if (!(error instanceof EventDecodeError)) throw error;
+          errors.push(error);
+          order.push(error.position);
+        },
         onCaughtUp: (): void => void (live && stop.abort()),
       };
       const reading = (async () => {

@@ -1,16 +1,14 @@
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { type ActorEvents, type ActorId, isAetherError, JetStreamEventStore, type NewEvent } from "../../mod.ts";
+import { isAetherError, JetStreamEventStore, type NewEvent, typed } from "../../mod.ts";
 import { NatsServer } from "../../testing/mod.ts";
-
-type OrderEvent = ActorEvents<"order", { OrderShipped: { carrier: string } }>;
-type AccountEvent = ActorEvents<"account", { Withdrawn: { amount: number }; Deposited: { amount: number } }>;
+import { Account, type AccountEvent, Order } from "./shop.ts";
 
 it("program 5: two accounts, all or nothing; each commit typed by its own id; a check without a write", async () => {
   await using server = await NatsServer.start();
   await using nc = await connect({ servers: server.url });
-  await using shop = await JetStreamEventStore.open<OrderEvent | AccountEvent>(nc, { namespace: "shop" });
+  await using shop = typed(await JetStreamEventStore.open(nc, { namespace: "shop" }), Order, Account);
   const deposit: NewEvent<AccountEvent> = { eventType: "Deposited", data: { amount: 10 } };
   await shop.append("account-1", Array.from({ length: 7 }, () => deposit));
   await shop.append("order-9", [{ eventType: "OrderShipped", data: { carrier: "DHL" } }]);
@@ -38,11 +36,12 @@ it("program 5: two accounts, all or nothing; each commit typed by its own id; a 
   }
   assert.equal(await shop.getLatestVersion("account-2"), 1);
 
-  await shop.transact([
+  const shipped = shop.transact([
     // @ts-expect-error an account is not shipped
-    { actorId: "account-3", events: [{ eventType: "OrderShipped", data: { carrier: "DHL" } }] },
+    { actorId: "account-1", events: [{ eventType: "OrderShipped", data: { carrier: "DHL" } }] },
   ]);
+  await assert.rejects(shipped, { code: "SCHEMA", actorId: "account-1" });
   const many: NewEvent<AccountEvent>[] = [{ eventType: "Deposited", data: { amount: 1 } }];
-  const ids: ActorId<"account">[] = ["account-4", "account-5"];
-  assert.equal((await shop.transact(ids.map((actorId) => ({ actorId, events: many })))).length, 2);
+  const results = await shop.transact(["1", "2"].map((n) => ({ actorId: Account.id(n), events: many })));
+  assert.deepEqual(results.map(({ version }) => version), [9, 2]);
 });

@@ -1,16 +1,14 @@
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { type ActorEvents, causedBy, JetStreamEventStore } from "../../mod.ts";
+import { causedBy, JetStreamEventStore, typed } from "../../mod.ts";
 import { NatsServer } from "../../testing/mod.ts";
-
-type OrderEvent = ActorEvents<"order", { OrderPaid: { accountId: string }; Closed: { reason: "done" } }>;
-type AccountEvent = ActorEvents<"account", { Deposited: { amount: number } }>;
+import { Account, Order, type OrderEvent } from "./shop.ts";
 
 it("program 9: replay, then live: no gap, no duplicate; a commit is the unit to resume at", async () => {
   await using server = await NatsServer.start();
   await using nc = await connect({ servers: server.url });
-  await using shop = await JetStreamEventStore.open<OrderEvent | AccountEvent>(nc, { namespace: "shop" });
+  await using shop = typed(await JetStreamEventStore.open(nc, { namespace: "shop" }), Order, Account);
   await shop.append("order-1", [{ eventType: "OrderPaid", data: { accountId: "account-1" } }]);
   await shop.append("account-1", [{ eventType: "Deposited", data: { amount: 5 } }]);
 

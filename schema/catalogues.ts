@@ -1,0 +1,132 @@
+/** The catalogues of a view: which one is meant, and what they make of events. */
+import { actorTypeOf, checkActorId } from "../actor_id.ts";
+import { InvalidArgumentError, SchemaError } from "../errors.ts";
+import { type Event, type NewEvent } from "../event.ts";
+import { rejectEvent } from "../validate.ts";
+import type { EventCatalogue } from "./event_catalogue.ts";
+import { chain, isPromise, type MaybePromise } from "./maybe_promise.ts";
+
+/** How events are decoded: which are wanted, and who is told of those that cannot be. */
+export interface Decoding {
+  /** By the stored name: a type that is renamed in one catalogue may be another's of today. */
+  wantsStored(catalogue: EventCatalogue, eventType: string): boolean;
+  /** By the name of today. */
+  wants(eventType: string): boolean;
+  /** Left out: it is thrown. */
+  readonly onUndecodable?: ((error: SchemaError) => void) | undefined;
+}
+
+const EVERYTHING: Decoding = { wantsStored: () => true, wants: () => true };
+
+/** The catalogues of a view. */
+export class Catalogues {
+  readonly #byType = new Map<string, EventCatalogue>();
+
+  /** @throws {InvalidArgumentError} if two describe one actor type */
+  constructor(catalogues: readonly EventCatalogue[]) {
+    for (const catalogue of catalogues) {
+      for (const actorType of catalogue.actorTypes) {
+        const other = this.#byType.get(actorType);
+        if (other !== undefined && other !== catalogue) {
+          throw new InvalidArgumentError({ argument: "catalogues" }, `Two catalogues for the actor type ${actorType}`);
+        }
+        this.#byType.set(actorType, catalogue);
+      }
+    }
+  }
+
+  /** The actor types of all of them. */
+  get actorTypes(): readonly string[] {
+    return [...this.#byType.keys()];
+  }
+
+  /** The catalogue of an actor type, if there is one. */
+  ofType(actorType: string): EventCatalogue | undefined {
+    return this.#byType.get(actorType);
+  }
+
+  /**
+   * The catalogue of an actor.
+   * @throws {InvalidArgumentError} if there is none
+   * @throws {InvalidActorIdError} if it is no actor id
+   */
+  of(actorId: string): EventCatalogue {
+    const catalogue = typeof actorId === "string" ? this.#byType.get(actorTypeOf(actorId)) : undefined;
+    if (catalogue !== undefined && actorId !== "") return catalogue;
+    checkActorId(actorId);
+    const known = this.actorTypes.join(", ");
+    throw new InvalidArgumentError(
+      { argument: "actorId" },
+      `${JSON.stringify(actorId)} is of the actor type ${actorTypeOf(actorId)}, this view knows: ${known}`,
+    );
+  }
+
+  /** A full event, to be stored or published as it is. Nobody else has the object that it is made of. */
+  encodeWhole(event: Event): MaybePromise<Event> {
+    return chain(this.of(event.actorId).encode(event, event.actorId), (encoded) => {
+      const { actorId, version } = event;
+      const whole = encoded as Event;
+      return whole.actorId === actorId && whole.version === version ? whole : { ...event, ...encoded };
+    });
+  }
+
+  /** The events of one commit as they are to be stored. */
+  encode(actorId: string, events: readonly NewEvent[]): MaybePromise<readonly NewEvent[]> {
+    const catalogue = this.of(actorId);
+    if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events must be an array");
+    let later = false;
+    const encoded = events.map((event: NewEvent, index) => {
+      if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
+      const one = catalogue.encode(event, actorId);
+      later ||= isPromise(one);
+      return one;
+    });
+    return later ? Promise.all(encoded) : encoded as NewEvent[];
+  }
+
+  /** What is wanted of an actor's events, by their names of today. */
+  decode(actorId: string, events: readonly Event[], decoding: Decoding = EVERYTHING): MaybePromise<Event[]> {
+    const catalogue = this.#byType.get(actorTypeOf(actorId));
+    if (catalogue === undefined) return []; // not the view's, whoever gave it
+    const decoded: Event[] = [];
+    for (let index = 0; index < events.length; index++) {
+      const event = decodeOne(catalogue, events[index] as Event, decoding);
+      if (isPromise(event)) return decodeRest(catalogue, events, index, event, decoded, decoding);
+      if (event !== undefined) decoded.push(event);
+    }
+    return decoded;
+  }
+}
+
+/** One after another, as they are told of in order. */
+async function decodeRest(
+  catalogue: EventCatalogue,
+  events: readonly Event[],
+  from: number,
+  first: Promise<Event | undefined>,
+  decoded: Event[],
+  decoding: Decoding,
+): Promise<Event[]> {
+  let next: MaybePromise<Event | undefined> = first;
+  for (let index = from;;) {
+    const event = await next;
+    if (event !== undefined) decoded.push(event);
+    if (++index >= events.length) return decoded;
+    next = decodeOne(catalogue, events[index] as Event, decoding);
+  }
+}
+
+function decodeOne(catalogue: EventCatalogue, event: Event, decoding: Decoding): MaybePromise<Event | undefined> {
+  if (!decoding.wantsStored(catalogue, event.eventType)) return undefined;
+  const wanted = (one: Event | undefined): Event | undefined => one && decoding.wants(one.eventType) ? one : undefined;
+  const failed = (error: unknown): undefined => {
+    if (decoding.onUndecodable === undefined || !(error instanceof SchemaError)) throw error;
+    decoding.onUndecodable(error);
+  };
+  try {
+    const decoded = catalogue.decode(event);
+    return isPromise(decoded) ? decoded.then(wanted).catch(failed) : wanted(decoded);
+  } catch (error) {
+    return failed(error);
+  }
+}

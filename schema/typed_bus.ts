@@ -1,0 +1,138 @@
+import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "../bus/event_bus.ts";
+import type { Event, Select } from "../event.ts";
+import type { Abortable } from "../store/event_store.ts";
+import { rejectEvent } from "../validate.ts";
+import { baseStoreOf } from "./base_store.ts";
+import type { Catalogues } from "./catalogues.ts";
+import { Mapped } from "./mapped.ts";
+import { chain, type MaybePromise } from "./maybe_promise.ts";
+import { Turns } from "./turns.ts";
+import { ViewFilter } from "./view_filter.ts";
+
+type Options = SubscribeOptions<Event, string, string>;
+
+/** Events that nobody was told of. */
+interface Lost {
+  count: number;
+}
+
+/** A bus seen through catalogues. */
+export class TypedBus implements EventBus {
+  readonly #bus: EventBus;
+  readonly #catalogues: Catalogues;
+  readonly #turns = new Turns();
+
+  constructor(bus: EventBus, catalogues: Catalogues) {
+    this.#bus = bus;
+    this.#catalogues = catalogues;
+  }
+
+  get namespace(): string {
+    return this.#bus.namespace;
+  }
+
+  publish(event: Event, options?: Abortable): Promise<void> {
+    try {
+      if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
+      const own = { ...event }; // once: a getter may change its mind
+      return this.#turns.take(
+        [own.actorId],
+        () => this.#catalogues.encodeWhole(own),
+        (encoded) => this.#bus.publish(encoded, options),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  subscribe<const Types extends string = string, const ActorTypes extends string = string>(
+    options: SubscribeOptions<Event, Types, ActorTypes> = {},
+  ): EventSubscription<Select<Event, Types, ActorTypes>> {
+    const lost: Lost = { count: 0 };
+    const filter = this.#filter(options as Options, lost);
+    const subscription = this.#bus.subscribe<string, string>(behind(options as Options, filter));
+    return this.#view(subscription, filter, lost);
+  }
+
+  on<const Types extends string = string, const ActorTypes extends string = string>(
+    options: HandlerOptions<Event, Types, ActorTypes>,
+    handler: (event: Select<Event, Types, ActorTypes>) => void | Promise<void>,
+  ): EventSubscription<Select<Event, Types, ActorTypes>> {
+    const lost: Lost = { count: 0 };
+    const filter = this.#filter(options as Options, lost);
+    const decoded = new WeakMap<Event, Event>();
+    const onError = (error: unknown, event: Event): void =>
+      options.onError?.(error, (decoded.get(event) ?? event) as never);
+    const subscription = this.#bus.on<string, string>(
+      { ...behind(options as Options, filter), ...(options.onError && { onError }) },
+      (event) =>
+        chain(this.#decode(event, filter), (one) => {
+          if (one === undefined) return;
+          decoded.set(event, one);
+          return handler(one as never);
+        }),
+    );
+    return this.#view(subscription, filter, lost);
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#bus[Symbol.asyncDispose]();
+  }
+
+  /** A subscription goes on; what nobody is told of is counted. */
+  #filter({ onUndecodable, ...filter }: Options, lost: Lost): ViewFilter {
+    return new ViewFilter(this.#catalogues, filter, onUndecodable ?? (() => void lost.count++));
+  }
+
+  #view(subscription: EventSubscription<Event>, filter: ViewFilter, lost: Lost): EventSubscription<never> {
+    return new TypedSubscription(subscription, (event) => this.#decode(event, filter), lost) as EventSubscription<
+      never
+    >;
+  }
+
+  #decode(event: Event, filter: ViewFilter): MaybePromise<Event | undefined> {
+    return chain(this.#catalogues.decode(event.actorId, [event], filter), ([one]) => one);
+  }
+}
+
+/** What is missing is read as it is stored: it is decoded on its way, as all else. */
+function behind(options: Options, filter: ViewFilter): Options {
+  const { fill } = options;
+  return { ...options, ...filter.behind, ...(fill && { fill: baseStoreOf(fill) }) };
+}
+
+class TypedSubscription implements EventSubscription<Event> {
+  readonly #subscription: EventSubscription<Event>;
+  readonly #decode: (event: Event) => MaybePromise<Event | undefined>;
+  readonly #lost: Lost;
+
+  constructor(
+    subscription: EventSubscription<Event>,
+    decode: (event: Event) => MaybePromise<Event | undefined>,
+    lost: Lost,
+  ) {
+    this.#subscription = subscription;
+    this.#decode = decode;
+    this.#lost = lost;
+  }
+
+  get ready(): Promise<void> {
+    return this.#subscription.ready;
+  }
+
+  get dropped(): number {
+    return this.#subscription.dropped + this.#lost.count;
+  }
+
+  drain(): Promise<void> {
+    return this.#subscription.drain();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Event> {
+    return new Mapped(() => this.#subscription, this.#decode);
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#subscription[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,68 @@
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { after, before, describe, it } from "node:test";
+import { actorTypeOf } from "../../actor_id.ts";
+import {
+  type Event,
+  type EventCatalogue,
+  type EventStore,
+  InMemoryEventStore,
+  JetStreamEventStore,
+  typed,
+} from "../../mod.ts";
+import { HOSTILE_IDS } from "../../testing/event_store/limits.ts";
+import { eventStoreConformance, NatsServer } from "../../testing/mod.ts";
+import { copyData, copyMetadata } from "../../validate.ts";
+
+const ACTOR_TYPES = [
+  ...new Set([...HOSTILE_IDS.map(actorTypeOf), "account", "order", "other", "counter", "a", "b", "c", "x"]),
+];
+
+/** Lets everything through, so that whatever the suite finds is the view's doing. */
+const permissive: EventCatalogue = {
+  actorTypes: ACTOR_TYPES,
+  eventTypes: [],
+  includes: (event): event is Event => true,
+  encode: (event) => event,
+  decode: (event) => event,
+  storedTypes: (eventTypes) => eventTypes,
+};
+
+/** The same, a while later. */
+const later: EventCatalogue = {
+  ...permissive,
+  async encode(event) {
+    const { data, metadata } = event;
+    const copy = { ...event, data: copyData(data) };
+    const own = copyMetadata(metadata);
+    await Promise.resolve();
+    return own === undefined ? copy : { ...copy, metadata: own };
+  },
+  decode: (event) => Promise.resolve(event),
+};
+
+describe("a typed view of the store in memory keeps every promise of a store", () => {
+  const open = (namespace: string): InMemoryEventStore => new InMemoryEventStore({ namespace });
+  for (const { name, run } of eventStoreConformance((namespace) => typed(open(namespace), permissive))) it(name, run);
+});
+
+describe("and where schemas answer later", () => {
+  const open = (namespace: string): InMemoryEventStore => new InMemoryEventStore({ namespace });
+  for (const { name, run } of eventStoreConformance((namespace) => typed(open(namespace), later))) it(name, run);
+});
+
+describe("a typed view of a typed view of the store on JetStream keeps every promise of a store", () => {
+  let server: NatsServer;
+  let nc: NatsConnection;
+  before(async () => {
+    server = await NatsServer.start();
+    nc = await connect({ servers: server.url });
+  });
+  after(async () => {
+    await nc.close();
+    await server.stop();
+  });
+  const open = async (namespace: string): Promise<EventStore> => {
+    return typed(typed(await JetStreamEventStore.open(nc, { namespace }), later), permissive);
+  };
+  for (const { name, run } of eventStoreConformance(open, { shared: true })) it(name, run);
+});
