@@ -32,14 +32,21 @@ export function checkVersion(version: unknown): number {
   return rejectEvent("version", "must be an integer from 1 to 2^53 - 1");
 }
 
+/** What a timestamp must be, for the text of an error. */
+export const TIMESTAMP_RULE = "must be ISO 8601 in UTC with milliseconds, as Date.prototype.toISOString gives it";
+
 /** `2026-01-31T12:00:00.000Z` and no other form: it sorts as text. */
+export function isTimestamp(timestamp: unknown): timestamp is string {
+  if (typeof timestamp !== "string") return false;
+  if (timestamp === lastTimestamp) return true;
+  if (!TIMESTAMP.test(timestamp)) return false;
+  const time = Date.parse(timestamp);
+  return !Number.isNaN(time) && new Date(time).toISOString() === timestamp; // no 31st of February
+}
+
+/** The same, or the error of an event. */
 export function checkTimestamp(timestamp: unknown): string {
-  if (typeof timestamp === "string" && timestamp === lastTimestamp) return timestamp;
-  if (typeof timestamp === "string" && TIMESTAMP.test(timestamp)) {
-    const time = Date.parse(timestamp);
-    if (!Number.isNaN(time) && new Date(time).toISOString() === timestamp) return timestamp; // no 31st of February
-  }
-  return rejectEvent("timestamp", "must be ISO 8601 in UTC with milliseconds, as Date.prototype.toISOString gives it");
+  return isTimestamp(timestamp) ? timestamp : rejectEvent("timestamp", TIMESTAMP_RULE);
 }
 
 /** A copy of the data. */

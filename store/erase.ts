@@ -49,8 +49,8 @@ async function linked(
   }
 }
 
-/** Repeating it is harmless, so that a lost answer is no matter. */
-async function erase(api: JetStreamApi, sequence: number, operation: Operation): Promise<void> {
+/** Erases one message, overwriting it on disk. Repeating it is harmless, so that a lost answer is no matter. */
+export async function erase(api: JetStreamApi, sequence: number, operation: Operation): Promise<void> {
   await api.reading(operation, async () => {
     try {
       await api.call("STREAM.MSG.DELETE", { seq: sequence, no_erase: false }, operation);

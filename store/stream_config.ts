@@ -16,7 +16,7 @@ import { Subjects } from "./subjects.ts";
 /** The first with atomic batches. */
 const OLDEST_SERVER = [2, 12] as const;
 /** Nanoseconds. There are no message ids; with the server's default a restart reads the last two minutes. */
-const DUPLICATE_WINDOW = 100_000_000;
+export const DUPLICATE_WINDOW = 100_000_000;
 /** `stream name already in use with a different configuration`: another process made it meanwhile. */
 const NAME_IN_USE = 10058;
 /** What a stream may be refused for, by setting. */
@@ -84,7 +84,7 @@ export async function openStream(
 }
 
 /** The stream as it is; undefined if there is none. */
-async function findStream(api: JetStreamApi, operation: Operation): Promise<StreamInfo | undefined> {
+export async function findStream(api: JetStreamApi, operation: Operation): Promise<StreamInfo | undefined> {
   const began = performance.now();
   return await api.reading(operation, async () => {
     try {
@@ -150,7 +150,11 @@ export function compare(wanted: Record<string, unknown>, actual: StreamInfo["con
   return differences;
 }
 
-async function createStream(
+/**
+ * Makes a stream, or finds what another process has made meanwhile.
+ * @throws {StreamConfigError} if the server will not have it so
+ */
+export async function createStream(
   api: JetStreamApi,
   config: Record<string, unknown>,
   operation: Operation,

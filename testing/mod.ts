@@ -13,3 +13,4 @@ export { findNatsServer, type FindNatsServerOptions } from "./nats_binary.ts";
 export { NatsCluster, type NatsClusterOptions } from "./nats_cluster.ts";
 export type * from "./nats_config.ts";
 export { NatsServer } from "./nats_server.ts";
+export { snapshotStoreConformance, type SnapshotStoreConformanceOptions } from "./snapshot_store_conformance.ts";

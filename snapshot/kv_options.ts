@@ -1,0 +1,44 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+import type { Abortable } from "../store/event_store.ts";
+import { checkOptions, type JetStreamOptions } from "../store/jetstream_options.ts";
+import type { Observer } from "../store/observer.ts";
+import { whole } from "../store/range.ts";
+
+/** Bytes of a state above which it is compressed. */
+const COMPRESS_ABOVE = 8_192;
+
+/** Options of `KvSnapshotStore.open`. */
+export interface KvSnapshotOptions extends Abortable {
+  /** 1 to 64 characters of `A-Za-z0-9_-`; the bucket is `AETHER_<namespace>_snapshots`. */
+  readonly namespace: string;
+  /** Left out: those of the namespace's event stream; without one those of the bucket, 64 for a new one. */
+  readonly shards?: number;
+  /** Of a new bucket. Left out: those of the namespace's event stream, 1 without one. */
+  readonly replicas?: number;
+  /** JetStream domain, for leaf nodes. Not together with `apiPrefix`. */
+  readonly domain?: string;
+  /** Prefix of the JetStream API, for imported accounts. @default "$JS.API" */
+  readonly apiPrefix?: string;
+  /** Told of every call, and of snapshots that are not to be trusted (`snapshotIgnored`, with `actorId` and `reason`). */
+  readonly observer?: Observer;
+  /** Milliseconds for one operation over all its retries; then UNAVAILABLE. @default 10000 */
+  readonly timeout?: number;
+  /** Bytes of a state as JSON above which it is compressed; `Infinity`: none is. @default 8192 */
+  readonly compressAbove?: number;
+}
+
+/**
+ * The arguments of `KvSnapshotStore.open`, checked.
+ * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
+ */
+export function checkKvOptions(
+  nc: NatsConnection,
+  options: KvSnapshotOptions,
+): ReturnType<typeof checkOptions> & { readonly compressAbove: number } {
+  const checked = checkOptions(nc, options as JetStreamOptions);
+  const { compressAbove } = options;
+  return {
+    ...checked,
+    compressAbove: compressAbove === Infinity ? Infinity : whole("compressAbove", compressAbove, COMPRESS_ABOVE),
+  };
+}
