@@ -67,13 +67,13 @@ describe("what is in the bucket", () => {
   });
 
   it("stays uncompressed where that makes it no smaller", async () => {
-    const { store, subject } = await scene();
-    const noise = crypto.getRandomValues(new Uint16Array(10_000));
-    const state = String.fromCharCode(...noise.map((unit) => 0x1000 + (unit & 0x7fff)));
-    await store.saveSnapshot(snapshotOf("order-1", 1, { state }));
-    const { line } = await valueOf(subject);
-    assert.equal(line["encoding"], (line["size"] as number) > 30_000 ? "gzip" : "identity");
-    assert.equal((await store.getLatestSnapshot("order-1"))?.state, state);
+    const { namespace, subject } = await scene();
+    const store = await open(server, namespace, { compressAbove: 0 });
+    for (const [index, state] of ["", "abc", "x".repeat(1_000)].entries()) {
+      await store.saveSnapshot(snapshotOf("order-1", index + 1, { state }));
+      assert.equal((await valueOf(subject)).line["encoding"], state.length > 100 ? "gzip" : "identity");
+      assert.equal((await store.getLatestSnapshot("order-1"))?.state, state);
+    }
   });
 
   it("of a large state names its chunks, in their order, and lies on subjects below the key", async () => {
