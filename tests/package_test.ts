@@ -32,6 +32,15 @@ describe("the package", () => {
         assert.match(imported, /^(store\/|[^/]+\.ts$)/, `store/${file} imports ${imported}`);
       }
     }
+    for (const file of await readdir(join(root, "snapshot"))) {
+      for (const imported of await localImports(join("snapshot", file))) {
+        assert.match(
+          imported,
+          /^(snapshot\/|store\/|(event|errors|json|validate|actor_id)\.ts$)/,
+          `snapshot/${file} imports ${imported}`,
+        );
+      }
+    }
   });
 });
 
