@@ -92,15 +92,15 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
   }
 
   includes(event: Event): event is Event {
-    return actorTypeOf(event.actorId) === this.actorType &&
-      this.#byName.get(event.eventType)?.eventType === event.eventType;
+    const rule = this.#byName.get(event.eventType);
+    return rule !== undefined && rule.eventType === event.eventType && actorTypeOf(event.actorId) === this.actorType;
   }
 
   storedTypes(eventTypes: readonly string[]): readonly string[] {
     const stored = new Set<string>();
     for (const eventType of eventTypes) {
       const rule = this.#byName.get(eventType);
-      if (rule?.eventType !== eventType) continue; // a former name is none of today
+      if (rule === undefined || rule.eventType !== eventType) continue; // a former name is none of today
       for (const name of [eventType, ...rule.formerly]) stored.add(name);
     }
     return [...stored];
@@ -114,7 +114,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     const { eventType } = own;
     const refuse = refusal(eventType, actorId);
     const rule = this.#byName.get(eventType);
-    if (rule?.eventType !== eventType) return refuse([unknownType(this.actorType, rule)]);
+    if (rule === undefined || rule.eventType !== eventType) return refuse([unknownType(this.actorType, rule)]);
     const metadata = withSchemaVersion(copyMetadata(own.metadata), rule.schemaVersion);
     const data = validated(rule, own.data, refuse);
     if (isPromise(data)) return data.then((late) => this.#encode(own, late, metadata));
