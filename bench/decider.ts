@@ -45,10 +45,10 @@ export async function decider(full: boolean): Promise<Row[]> {
   await using filled = await histories([length]);
   const { nc } = filled;
   return [
+    ...await snapshots(filled, length, full),
     await warm(filled, full),
     await cold(nc, full),
     await hot(filled, full),
-    ...await snapshots(filled, length, full),
   ];
 }
 

@@ -21,6 +21,17 @@ const LANES = 32;
 const LANE = 16;
 const NEVER = new AbortController().signal;
 
+/** Messages that are asked for behind one that is known, on trust: more than there are events between two snapshots. */
+const TAIL = 128;
+
+/** A message and what follows it. */
+export interface Behind {
+  /** The message itself. */
+  readonly from: RawMessage | undefined;
+  /** It and some behind it; empty if they were not asked for. */
+  readonly lot: readonly RawMessage[];
+}
+
 /** What readers of one actor need. */
 export interface ActorReaderParts extends ReaderParts {
   readonly extent: Extent;
@@ -96,6 +107,18 @@ export class ActorMessages {
       return await direct.at(sequence, operation) ?? await api.get({ seq: sequence }, operation);
     });
     return message?.subject === this.#subject ? message : undefined;
+  }
+
+  /**
+   * The message at a sequence, if it is the actor's, and some of those behind it where that is near the end of the stream:
+   * in one request.
+   */
+  async behind(sequence: number): Promise<Behind> {
+    const { extent } = this.#parts;
+    const isNear = sequence > 0 && extent.isKnown(this.#step()) && extent.endsBehind(sequence);
+    const lot = isNear ? await this.batch(sequence, TAIL) : [];
+    if (lot[0]?.sequence === sequence) return { from: lot[0], lot };
+    return { from: await this.at(sequence), lot: [] }; // a replica may lag
   }
 
   /** The first message from a sequence on. The server walks up to it: only where one is known to be near. */

@@ -43,6 +43,13 @@ export class Extent {
     return Math.max(this.#last, this.#heads.highest) - sequence <= this.#block;
   }
 
+  /** Whether it is known well enough to be relied on; if not, it is asked for. */
+  isKnown(operation: Operation): boolean {
+    const isKnown = performance.now() - this.#asked < MAX_AGE && this.#last < Infinity;
+    if (!isKnown) this.refresh(operation).catch(() => {}); // aborted: the next one asks again
+    return isKnown;
+  }
+
   /** Asks the leader, unless it was asked a moment ago. What it does not answer stays as it was. */
   async refresh(operation: Operation): Promise<void> {
     if (performance.now() - this.#asked < MAX_AGE) return;
