@@ -7,7 +7,7 @@
  * | `actorId`, `version`, `position`, `schemaVersion`, `timestamp`, `commands` | as in `Snapshot`; `commands` may be absent |
  * | `encoding` | of the body: `identity`, or `gzip` |
  * | `size` | bytes of the state as JSON in UTF-8 |
- * | `checksum` | SHA-256 of the body as it is stored, in lower-case hex |
+ * | `checksum` | CRC-32 of the body as it is stored, in lower-case hex |
  * | `chunks` | absent, or `{ id, sequences }`: the body is these messages of the stream, one after another, on the subjects `<key's subject>.<id>.<k>` with k from 0 |
  *
  * The body is the state as JSON in UTF-8. Unknown keys are ignored. The `id` of chunks begins with the revision of the

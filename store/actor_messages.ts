@@ -1,4 +1,5 @@
 import { OrderedConsumer } from "./consumer.ts";
+import type { Batch } from "./direct_get.ts";
 import type { Extent } from "./extent.ts";
 import type { Operation } from "./operation.ts";
 import type { PlainMessages } from "./plain_message.ts";
@@ -23,14 +24,6 @@ const NEVER = new AbortController().signal;
 
 /** Messages that are asked for behind one that is known, on trust: more than there are events between two snapshots. */
 const TAIL = 128;
-
-/** A message and what follows it. */
-export interface Behind {
-  /** The message itself. */
-  readonly from: RawMessage | undefined;
-  /** It and some behind it; empty if they were not asked for. */
-  readonly lot: readonly RawMessage[];
-}
 
 /** What readers of one actor need. */
 export interface ActorReaderParts extends ReaderParts {
@@ -110,15 +103,15 @@ export class ActorMessages {
   }
 
   /**
-   * The message at a sequence, if it is the actor's, and some of those behind it where that is near the end of the stream:
-   * in one request.
+   * The message at a sequence and all that a replica has behind it, in one request: where that is near the end of the
+   * stream, and few. Undefined where it is not.
    */
-  async behind(sequence: number): Promise<Behind> {
+  async from(sequence: number): Promise<readonly RawMessage[] | undefined> {
     const { extent } = this.#parts;
-    const isNear = sequence > 0 && extent.isKnown(this.#step()) && extent.endsBehind(sequence);
-    const lot = isNear ? await this.batch(sequence, TAIL) : [];
-    if (lot[0]?.sequence === sequence) return { from: lot[0], lot };
-    return { from: await this.at(sequence), lot: [] }; // a replica may lag
+    const operation = this.#step();
+    if (sequence < 1 || !extent.isKnown(operation) || !extent.endsBehind(sequence)) return undefined;
+    const { messages, isAll } = await this.#batch(sequence, TAIL, operation);
+    return isAll && messages[0]?.sequence === sequence ? messages : undefined;
   }
 
   /** The first message from a sequence on. The server walks up to it: only where one is known to be near. */
@@ -138,11 +131,14 @@ export class ActorMessages {
    * first message on, asked for as from 1, and near the end of the stream.
    */
   async batch(sequence: number, count: number): Promise<readonly RawMessage[]> {
+    return (await this.#batch(sequence, count, this.#step())).messages;
+  }
+
+  #batch(sequence: number, count: number, operation: Operation): Promise<Batch> {
     const { api, direct } = this.#parts;
-    const operation = this.#step();
     const batch = Math.max(1, Math.min(count, MAX_BATCH));
     const request = { seq: sequence, next_by_subj: this.#subject, batch, max_bytes: MAX_BATCH_BYTES };
-    return (await api.reading(operation, () => direct.batch(request, operation))).messages;
+    return api.reading(operation, () => direct.batch(request, operation));
   }
 
   /**

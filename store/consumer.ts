@@ -1,7 +1,8 @@
 import { createInbox, type Msg, type Subscription } from "@nats-io/nats-core";
 import { Failed, failureOf, isPassing } from "./answer.ts";
 import { type Delivered, DeliveryReader } from "./delivery.ts";
-import { inboxPrefixOf, type JetStreamApi } from "./jetstream_api.ts";
+import { inboxPrefixOf } from "./inbox.ts";
+import type { JetStreamApi } from "./jetstream_api.ts";
 import type { Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
 import { Silence } from "./silence.ts";

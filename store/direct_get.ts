@@ -1,7 +1,7 @@
 /** Direct Get: what any replica of the stream answers, which may lag behind its leader. */
-import { createInbox, type Msg, type MsgCallback, type Subscription } from "@nats-io/nats-core";
-import { answerOf, Failed, failureOf } from "./answer.ts";
-import { inboxPrefixOf, type JetStreamApi, toMilliseconds } from "./jetstream_api.ts";
+import type { Msg } from "@nats-io/nats-core";
+import { answerOf, Failed } from "./answer.ts";
+import { type JetStreamApi, toMilliseconds } from "./jetstream_api.ts";
 import type { Operation } from "./operation.ts";
 import type { MessageBytes } from "./plain_message.ts";
 import { headerIn, headerText, insideOf, statusIn } from "./raw_headers.ts";
@@ -21,6 +21,8 @@ export interface Batch {
   readonly messages: readonly RawMessage[];
   /** Of `multi_last`: the last sequence that the replica has. 0 if it does not say, as where it found nothing. */
   readonly upTo: number;
+  /** The replica has no more of them behind the last one. */
+  readonly isAll: boolean;
 }
 
 /** Reads of one stream. */
@@ -33,47 +35,24 @@ export class DirectGet {
 
   /** A number of messages from a sequence on, from whichever replica answers. */
   async batch(request: BatchRequest, operation: Operation): Promise<Batch> {
-    const { promise, resolve, reject } = Promise.withResolvers<Batch>();
     const messages: DirectMessage[] = [];
-    const subject = this.#api.subject("DIRECT.GET");
-    let subscription: Subscription | undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    promise.catch(() => {}); // it may fail before anybody waits for it, or after
     const of = request.next_by_subj === undefined ? undefined : utf8.encode(request.next_by_subj);
-    /** Each message of an answer says which was before it: core NATS delivers at most once. */
-    const isWhole = (text: string): boolean => {
-      const before = of === undefined ? "" : headerIn(text, "Nats-Last-Sequence");
-      return before === "" || Number(before) === (messages.at(-1)?.sequence ?? 0);
-    };
-    const callback: MsgCallback<Msg> = (error, message) => {
-      if (error) return reject(error);
+    const subject = this.#api.subject("DIRECT.GET");
+    const last = await this.#api.collect(subject, JSON.stringify(request), operation, (message) => {
       const text = headerText(message);
       const { code, description } = message.data.length > 0 ? WITHOUT_STATUS : statusIn(text);
-      if (code < 300 && !isWhole(text)) reject(new Error("a message of the answer is missing"));
-      else if (code === 0) messages.push(new DirectMessage(message, of));
-      else if (code === 204 || code === 404) resolve({ messages, upTo: Number(headerIn(text, "Nats-UpTo-Sequence")) });
-      else if (code === 503) reject(new Failed({ kind: "absent", description: `${subject}: no responders` }));
-      else reject(new Failed(answerOf({ err_code: code, description })));
-    };
-    const wait = (count: number): void => {
-      timer = setTimeout(() => {
-        if (messages.length > count) wait(messages.length);
-        else reject(new Error(`no answer within ${operation.patience} ms`));
-      }, operation.patience);
-    };
-    try {
-      const reply = createInbox(inboxPrefixOf(this.#api.nc));
-      subscription = this.#api.nc.subscribe(reply, { callback });
-      this.#api.nc.publish(subject, JSON.stringify(request), { reply });
-      wait(0);
-      return await operation.until(promise);
-    } catch (error) {
-      operation.signal?.throwIfAborted();
-      throw error instanceof Failed ? error : new Failed(failureOf(error, subject), error);
-    } finally {
-      clearTimeout(timer);
-      subscription?.unsubscribe();
-    }
+      if (code >= 300 && code !== 404) throw new Failed(answerOf({ err_code: code, description }));
+      // Each message says which was before it: core NATS delivers at most once.
+      const before = of === undefined || code === 404 ? "" : headerIn(text, "Nats-Last-Sequence");
+      if (before !== "" && Number(before) !== (messages.at(-1)?.sequence ?? 0)) {
+        throw new Failed({ kind: "silence", description: `${subject}: a message of the answer is missing` });
+      }
+      if (code === 0) messages.push(new DirectMessage(message, of));
+      return code !== 0;
+    });
+    const text = headerText(last);
+    const isAll = headerIn(text, "Nats-Num-Pending") === "0";
+    return { messages, upTo: Number(headerIn(text, "Nats-UpTo-Sequence")), isAll };
   }
 
   /** The last message of a subject, from whichever replica answers; undefined if that has none. */

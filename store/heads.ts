@@ -52,7 +52,7 @@ export class Heads {
     return this.#api.reading(operation, async () => {
       const known = this.#cache.get(actorId)?.sequence ?? 0;
       if (consistency === "session") {
-        const floor = Math.max(known, this.#seen, known > 0 ? 0 : this.#cache.forgotten);
+        const floor = this.#floor(actorId);
         const { message, isRecent } = await this.#fromReplica(subject, known, floor, operation);
         if (isRecent) return this.#learnt(actorId, message);
       }
@@ -65,6 +65,19 @@ export class Heads {
       }
       return this.#learnt(actorId, message);
     });
+  }
+
+  /**
+   * What a replica has for the last message of an actor, taken for it if the replica has all that this store has written
+   * or seen.
+   */
+  accept({ actorId }: Target, message: RawMessage): Last | undefined {
+    return message.sequence >= this.#floor(actorId) ? this.#learnt(actorId, message) : undefined;
+  }
+
+  #floor(actorId: string): number {
+    const known = this.#cache.get(actorId)?.sequence ?? 0;
+    return Math.max(known, this.#seen, known > 0 ? 0 : this.#cache.forgotten);
   }
 
   /** The last message that a replica has, and whether it has all that this store has written or seen up to a floor. */
@@ -96,6 +109,8 @@ export class Heads {
     return this.#learnt(actorId, message)?.head ?? NO_HEAD;
   }
 
+  #learnt(actorId: string, message: RawMessage): Last;
+  #learnt(actorId: string, message: RawMessage | undefined): Last | undefined;
   #learnt(actorId: string, message: RawMessage | undefined): Last | undefined {
     if (message === undefined) return undefined;
     const head = this.#decoder.head(message);

@@ -1,4 +1,4 @@
-import { ActorMessages, type ActorReaderParts, type Behind } from "./actor_messages.ts";
+import { ActorMessages, type ActorReaderParts } from "./actor_messages.ts";
 import { Assembler } from "./assembler.ts";
 import { Chain } from "./chain.ts";
 import type { Commit, ReadActorOptions } from "./event_store.ts";
@@ -40,20 +40,22 @@ export class History {
     const { heads, timeout } = this.#parts;
     const step = (): Operation => new Operation(timeout, signal);
     const messages = new ActorMessages(this.#parts, target.subject, step);
-    const [head, first, { from, lot } = NO_TAIL] = await Promise.all([
+    const tail = known && consistency === "session" ? await messages.from(known.position) : undefined;
+    const end = tail?.at(-1);
+    const accepted = end && heads.accept(target, end);
+    const [head, first, from] = accepted ? [accepted, undefined, tail?.[0]] : await Promise.all([
       heads.last(target, consistency, step()),
       isFromStart(range) ? messages.first() : undefined,
-      known && messages.behind(known.position),
+      known && messages.at(known.position),
     ]);
     if (head?.head.deleted) return yield [tombstone(messages.part(head.message))];
     if (known !== undefined && !isEnd(from && messages.part(from), known.version)) {
       throw notThisCommit(target.actorId, known);
     }
     if (head === undefined || isEmpty(range)) return;
-    for (let tail = Math.min(range.last, range.lastCommits);; tail *= 4) {
-      const wanted = { range, tail, last: head.message, first, from };
-      const found = lot.at(-1)?.sequence === head.message.sequence ? tailOf(lot) : undefined;
-      const { stretches, isWhole } = found ?? await this.#search(messages, wanted);
+    for (let last = Math.min(range.last, range.lastCommits);; last *= 4) {
+      const wanted = { range, tail: last, last: head.message, first, from };
+      const { stretches, isWhole } = accepted && tail ? stretchOf(tail) : await this.#search(messages, wanted);
       const selection = new Selection(range);
       const chain = new Chain(selection, stretches[0]?.isFirst ?? false);
       for (const stretch of stretches) {
@@ -202,10 +204,8 @@ interface Linked extends Located {
 
 const NOTHING = { sequence: 0, part: 0, parts: 0 } as const;
 
-const NO_TAIL: Behind = { from: undefined, lot: [] };
-
 /** All that follows a message that is known, and that message. */
-function tailOf(messages: readonly RawMessage[]): Found {
+function stretchOf(messages: readonly RawMessage[]): Found {
   const [from = 0, to = 0] = [messages[0]?.sequence, messages.at(-1)?.sequence];
   return {
     stretches: [{ from, to, versions: messages.length, isFirst: false, isOpen: true, messages }],

@@ -2,10 +2,8 @@
 import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/nats-core";
 import { answerOf, errorOf, Failed, isPassing } from "./answer.ts";
 import type { Operation } from "./operation.ts";
-import { Requests } from "./requests.ts";
+import { Requests, type Take } from "./requests.ts";
 import type { RawMessage } from "./wire.ts";
-
-export { inboxPrefixOf } from "./inbox.ts";
 
 /** Milliseconds before a read that failed is tried again; doubled up to `MAX_PAUSE`. */
 const PAUSE = 25;
@@ -99,7 +97,13 @@ export class JetStreamApi {
 
   /** Sends a message that is answered, once. */
   request(subject: string, payload: Uint8Array | string, operation: Operation, headers?: MsgHdrs): Promise<Msg> {
-    return operation.until(this.#requests.send(subject, payload, operation.patience, headers));
+    return operation.until(this.#requests.send(subject, payload, operation.patience, { headers }));
+  }
+
+  /** Sends a message that is answered by several, once; gives the last one. */
+  async collect(subject: string, payload: string, operation: Operation, take: Take): Promise<Msg> {
+    operation.signal?.throwIfAborted();
+    return await operation.until(this.#requests.send(subject, payload, operation.patience, { take }));
   }
 
   /** A message of the stream, from its leader; undefined if there is none. */

@@ -19,11 +19,20 @@ import { inboxPrefixOf } from "./inbox.ts";
 /** Milliseconds between two looks at what is overdue: how late a request may time out. */
 const TICK = 20;
 
+/** Takes a message of an answer; true once the answer is whole. What it throws fails the request. */
+export type Take = (message: Msg) => boolean;
+
 interface Pending {
   readonly subject: string;
-  readonly expires: number;
+  /** Milliseconds that the next message may take. */
+  readonly timeout: number;
+  expires: number;
+  /** Undefined: the answer is one message. */
+  readonly take: Take | undefined;
+  /** A message came since it was last looked at. */
+  isMoving: boolean;
   resolve(message: Msg): void;
-  reject(failed: Failed): void;
+  reject(error: unknown): void;
 }
 
 /** The requests of one store. */
@@ -46,16 +55,22 @@ export class Requests {
   }
 
   /**
-   * The answer to a message; milliseconds that it may take.
+   * The answer to a message, or the last message of it; milliseconds that it, or the next message of it, may take.
    * @throws {Failed} `silence` if it was sent and there is no answer, or the connection was lost meanwhile
    */
-  async send(subject: string, payload: Uint8Array | string, timeout: number, headers?: MsgHdrs): Promise<Msg> {
+  async send(
+    subject: string,
+    payload: Uint8Array | string,
+    timeout: number,
+    { headers, take }: { readonly headers?: MsgHdrs | undefined; readonly take?: Take } = {},
+  ): Promise<Msg> {
     // What the client takes while it dials it sends later, or drops.
     if (this.isAway) timeout -= await this.reconnected(subject, timeout);
     if (this.#subscription === undefined) this.#open();
     const token = (this.#count++).toString(36);
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
-    this.#pending.set(token, { subject, expires: performance.now() + timeout, resolve, reject });
+    const expires = performance.now() + timeout;
+    this.#pending.set(token, { subject, timeout, expires, take, isMoving: false, resolve, reject });
     try {
       const reply = this.#inbox + token;
       this.#nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers });
@@ -95,10 +110,16 @@ export class Requests {
       }
       return;
     }
-    const pending = this.#take(message.subject.slice(this.#inbox.length));
+    const token = message.subject.slice(this.#inbox.length);
+    const pending = this.#pending.get(token);
     if (pending === undefined) return; // too late
-    if (message.data.length === 0 && message.headers?.code === 503) pending.reject(new Failed(absent(pending.subject)));
-    else pending.resolve(message);
+    try {
+      if (message.data.length === 0 && message.headers?.code === 503) throw new Failed(absent(pending.subject));
+      if (pending.take?.(message) ?? true) this.#take(token)?.resolve(message);
+      else pending.isMoving = true;
+    } catch (error) {
+      this.#take(token)?.reject(error);
+    }
   }
 
   #take(token: string): Pending | undefined {
@@ -125,8 +146,11 @@ export class Requests {
   readonly #expire = (): void => {
     const now = performance.now();
     this.#timer = setTimeout(this.#expire, TICK);
-    for (const [token, { subject, expires }] of this.#pending) {
-      if (expires > now) continue;
+    for (const [token, pending] of this.#pending) {
+      const { subject, timeout, isMoving } = pending;
+      if (isMoving) pending.expires = now + timeout;
+      pending.isMoving = false;
+      if (pending.expires > now) continue;
       this.#take(token)?.reject(new Failed({ kind: "silence", description: `${subject}: no answer` }));
     }
   };
