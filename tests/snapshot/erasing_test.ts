@@ -133,17 +133,23 @@ describe("what is replaced or deleted is in no file of the bucket", () => {
       });
     }
 
-    it("of a save of a small state: the same save again finishes what is left", async () => {
-      const store = await open(server, "again", OPTIONS);
-      await store.saveSnapshot(snapshotOf("order-1", 1, { state: large("secret-one") }));
-      const next = snapshotOf("order-1", 2, { state: small("next") });
-      assert.equal(await crash("again", 2, (crashed) => crashed.saveSnapshot(next)), false);
-      assert.equal((await subjectsOf(server, "again"))[subjectOf("again", "order-1")], 2);
-      await store.saveSnapshot(next);
-      assert.deepEqual(await subjectsOf(server, "again"), { [subjectOf("again", "order-1")]: 1 });
-      await written(server.server, "again", "next");
-      assert.equal(await occurrences(server.server, "again", "secret-one"), 0);
-    });
+    for (const [size, state, writes] of [["small", small, 1], ["large", large, 4]] as const) {
+      it(`of a save of a ${size} state: the same save again finishes what is left, and nothing else`, async () => {
+        const namespace = `again-${size}`;
+        const key = subjectOf(namespace, "order-1");
+        const store = await open(server, namespace, OPTIONS);
+        await store.saveSnapshot(snapshotOf("order-1", 1, { state: large("secret-one") }));
+        const next = snapshotOf("order-1", 2, { state: state("next") });
+        assert.equal(await crash(namespace, writes + 1, (crashed) => crashed.saveSnapshot(next)), false);
+        assert.equal((await subjectsOf(server, namespace))[key], 2);
+        await store.saveSnapshot(next);
+        const left = await subjectsOf(server, namespace);
+        assert.deepEqual([left[key], Object.keys(left).length], [1, writes]);
+        assert.deepEqual(await store.getLatestSnapshot("order-1"), next);
+        await written(server.server, namespace, "next");
+        assert.equal(await occurrences(server.server, namespace, "secret-one"), 0);
+      });
+    }
 
     it("of a deletion, once another followed", async () => {
       const store = await open(server, "deleting", OPTIONS);
