@@ -151,6 +151,21 @@ describe("what is replaced or deleted is in no file of the bucket", () => {
       });
     }
 
+    it("of a save that never had a value, where there was none and where one was deleted", async () => {
+      const store = await open(server, "never", OPTIONS);
+      const first = snapshotOf("order-1", 1, { state: large("secret-one") });
+      for (const _ of upTo(2)) {
+        assert.equal(await crash("never", 3, (crashed) => crashed.saveSnapshot(first)), false);
+        assert(Object.keys(await subjectsOf(server, "never")).length > 1);
+        assert.equal(await store.getLatestSnapshot("order-1"), undefined);
+        await store.deleteSnapshot("order-1");
+        assert.deepEqual(await subjectsOf(server, "never"), { [subjectOf("never", "order-1")]: 1 });
+      }
+      await store.saveSnapshot(snapshotOf("order-1", 1, { state: "behind" }));
+      await written(server.server, "never", "behind");
+      assert.equal(await occurrences(server.server, "never", "secret-one"), 0);
+    });
+
     it("of a deletion, once another followed", async () => {
       const store = await open(server, "deleting", OPTIONS);
       for (const count of upTo(10)) {
