@@ -23,6 +23,7 @@ export interface Observed {
  * | `retry` | the server refused a write for the moment, or did not answer | `stream`, `reason` |
  * | `cacheHit` | a write or a look-up needed no round trip to know the version | `actorId` |
  * | `stall` | a reader found the server silent and began anew | `stream`, `silence` in milliseconds |
+ * | `snapshotIgnored` | a stored snapshot was not to be trusted | `actorId`, `reason` |
  */
 export interface Observer {
   /** Something happened. */

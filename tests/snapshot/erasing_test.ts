@@ -5,7 +5,7 @@ import { KvSnapshotStore } from "../../mod.ts";
 import { rejects, upTo } from "../../testing/event_store/scene.ts";
 import { FaultyNetwork } from "../../testing/mod.ts";
 import { largeState, snapshotOf } from "../../testing/snapshot_store/scene.ts";
-import { type Raw, raw } from "../support/jetstream.ts";
+import { type Raw, raw, until } from "../support/jetstream.ts";
 import { occurrences, open, streamOf, subjectOf, subjectsOf, written } from "./support.ts";
 
 const OPTIONS = { compressAbove: Infinity };
@@ -52,6 +52,35 @@ describe("what is replaced or deleted is in no file of the bucket", () => {
     assert.equal(await occurrences(server.server, "full", "secret-one"), 0);
   });
 
+  it("also what another, which crashed before it erased, replaced while this one was looking", async () => {
+    const network = await FaultyNetwork.between(server.server.url);
+    const nc = await connect({ servers: network.url });
+    try {
+      const store = await KvSnapshotStore.open(nc, { namespace: "looking", shards: 64, ...OPTIONS });
+      const subject = subjectOf("looking", "order-1");
+      await store.saveSnapshot(snapshotOf("order-1", 1, { state: small("secret-one") }));
+      await written(server.server, "looking", "secret-one");
+      const held = network.hold(({ to, subject: of }) => to === "server" && of.includes("DIRECT.GET"), { times: 1 });
+      let counts = 0;
+      network.hold(({ to, answerTo = "" }) => {
+        if (to === "client" && answerTo.includes("STREAM.INFO")) counts++;
+        return false;
+      });
+      const saving = store.saveSnapshot(snapshotOf("order-1", 3, { state: small("next") }));
+      await held.met();
+      await until(() => counts === 2);
+      await server.publish(subject, "crashed");
+      held.release();
+      await saving;
+      await written(server.server, "looking", "next");
+      assert.equal(await occurrences(server.server, "looking", "secret-one"), 0);
+      assert.deepEqual(await subjectsOf(server, "looking"), { [subject]: 1 });
+    } finally {
+      await nc.close();
+      await network.close();
+    }
+  });
+
   describe("after a crash at any message", () => {
     /** What is done with a store whose n-th message of some kind, and all behind it, never arrives. */
     async function crash(
@@ -75,46 +104,66 @@ describe("what is replaced or deleted is in no file of the bucket", () => {
       }
     }
 
-    /** A save, and what is left once another has followed it. */
-    for (const [next, finish] of [["save", "save"], ["deletion", "delete"]] as const) {
-      it(`of a save of a large state onto a large one, once a ${next} followed`, async () => {
-        const namespace = `crash-${finish}`;
+    const cases = [["small", "save"], ["large", "save"], ["small", "deletion"], ["large", "deletion"]] as const;
+    for (const [size, next] of cases) {
+      it(`of a save of a ${size} state onto another, once a ${next} followed`, async () => {
+        const namespace = `crash-${size}-${next}`;
+        const state = size === "small" ? small : large;
         const store = await open(server, namespace, OPTIONS);
-        for (const count of upTo(20)) {
-          const actorId = `order-${count}`;
+        for (let count = 1, done = false; !done; count++) {
+          assert(count < 20, "it is through before");
+          const actorId = `order-${count}-`; // none is the beginning of another
           const subject = subjectOf(namespace, actorId);
-          await store.saveSnapshot(snapshotOf(actorId, 1, { state: large("secret-one") }));
-          const secret = (version: number): unknown => large(`secret-${version}`);
-          const done = await crash(namespace, count, (crashed) => {
-            return crashed.saveSnapshot(snapshotOf(actorId, 2, { state: secret(2) }));
+          await store.saveSnapshot(snapshotOf(actorId, 1, { state: state("secret-one") }));
+          done = await crash(namespace, count, (crashed) => {
+            return crashed.saveSnapshot(snapshotOf(actorId, 2, { state: state("secret-two") }));
           });
           const version = (await store.getLatestSnapshot(actorId))?.version;
           assert(version === 1 || version === 2, `${version}`);
-          if (finish === "save") await store.saveSnapshot(snapshotOf(actorId, 3, { state: small("last") }));
+          if (next === "save") await store.saveSnapshot(snapshotOf(actorId, 3, { state: small("last") }));
           else await store.deleteSnapshot(actorId);
           const left = Object.entries(await subjectsOf(server, namespace)).filter(([key]) => key.startsWith(subject));
-          assert.deepEqual(left.filter(([key]) => key === subject || key.startsWith(`${subject}.`)), [[subject, 1]]);
-          if (done) break;
-          assert(count < 20, "it is through before");
+          assert.deepEqual(left, [[subject, 1]]);
         }
         await store.saveSnapshot(snapshotOf("other-1", 1, { state: "behind" }));
         await written(server.server, namespace, "behind");
-        for (const secret of ["secret-one", "secret-2"]) {
+        for (const secret of ["secret-one", "secret-two"]) {
           assert.equal(await occurrences(server.server, namespace, secret), 0);
         }
       });
     }
 
-    it("of a save of a small state: the same save again finishes what is left", async () => {
-      const store = await open(server, "again", OPTIONS);
-      await store.saveSnapshot(snapshotOf("order-1", 1, { state: large("secret-one") }));
-      const next = snapshotOf("order-1", 2, { state: small("next") });
-      assert.equal(await crash("again", 2, (crashed) => crashed.saveSnapshot(next)), false);
-      assert.equal((await subjectsOf(server, "again"))[subjectOf("again", "order-1")], 2);
-      await store.saveSnapshot(next);
-      assert.deepEqual(await subjectsOf(server, "again"), { [subjectOf("again", "order-1")]: 1 });
-      await written(server.server, "again", "next");
-      assert.equal(await occurrences(server.server, "again", "secret-one"), 0);
+    for (const [size, state, writes] of [["small", small, 1], ["large", large, 4]] as const) {
+      it(`of a save of a ${size} state: the same save again finishes what is left, and nothing else`, async () => {
+        const namespace = `again-${size}`;
+        const key = subjectOf(namespace, "order-1");
+        const store = await open(server, namespace, OPTIONS);
+        await store.saveSnapshot(snapshotOf("order-1", 1, { state: large("secret-one") }));
+        const next = snapshotOf("order-1", 2, { state: state("next") });
+        assert.equal(await crash(namespace, writes + 1, (crashed) => crashed.saveSnapshot(next)), false);
+        assert.equal((await subjectsOf(server, namespace))[key], 2);
+        await store.saveSnapshot(next);
+        const left = await subjectsOf(server, namespace);
+        assert.deepEqual([left[key], Object.keys(left).length], [1, writes]);
+        assert.deepEqual(await store.getLatestSnapshot("order-1"), next);
+        await written(server.server, namespace, "next");
+        assert.equal(await occurrences(server.server, namespace, "secret-one"), 0);
+      });
+    }
+
+    it("of a save that never had a value, where there was none and where one was deleted", async () => {
+      const store = await open(server, "never", OPTIONS);
+      const first = snapshotOf("order-1", 1, { state: large("secret-one") });
+      for (const _ of upTo(2)) {
+        assert.equal(await crash("never", 3, (crashed) => crashed.saveSnapshot(first)), false);
+        assert(Object.keys(await subjectsOf(server, "never")).length > 1);
+        assert.equal(await store.getLatestSnapshot("order-1"), undefined);
+        await store.deleteSnapshot("order-1");
+        assert.deepEqual(await subjectsOf(server, "never"), { [subjectOf("never", "order-1")]: 1 });
+      }
+      await store.saveSnapshot(snapshotOf("order-1", 1, { state: "behind" }));
+      await written(server.server, "never", "behind");
+      assert.equal(await occurrences(server.server, "never", "secret-one"), 0);
     });
 
     it("of a deletion, once another followed", async () => {

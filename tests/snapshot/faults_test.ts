@@ -102,7 +102,7 @@ describe("a store of snapshots whose network fails", () => {
     const { network, store, beside } = await scene();
     await beside.saveSnapshot(snapshotOf("order-1", 1, { state: largeState(1, SIZE) }));
     const isChunk = ({ to, subject, text }: NetworkMessage): boolean =>
-      to === "server" && subject.endsWith(`DIRECT.GET.${store.bucket.replace(/^/, "KV_")}`) && text.includes('"seq"');
+      to === "server" && subject.endsWith(`DIRECT.GET.KV_${store.bucket}`) && text.includes('"seq"');
     const held = network.hold(isChunk);
     const reading = store.getLatestSnapshot("order-1");
     await held.met();
@@ -111,6 +111,22 @@ describe("a store of snapshots whose network fails", () => {
     const snapshot = await reading;
     assert.equal(snapshot?.version, 2);
     assertWhole(snapshot, SIZE);
+  });
+
+  it("does not take back what it has saved or deleted, whatever a replica that lags says", async () => {
+    const { network, store } = await scene();
+    await store.saveSnapshot(snapshotOf("order-1", 1));
+    const isAnswer = ({ to, answerTo = "" }: NetworkMessage): boolean =>
+      to === "client" && answerTo.includes("DIRECT.GET");
+    for (const version of [2, undefined]) {
+      const late = network.hold(isAnswer, { times: 1 });
+      const reading = store.getLatestSnapshot("order-1");
+      await late.met();
+      if (version === undefined) await store.deleteSnapshot("order-1");
+      else await store.saveSnapshot(snapshotOf("order-1", version));
+      late.release();
+      assert.equal((await reading)?.version, version);
+    }
   });
 
   it("finds nothing to erase in a value that has been replaced since it was read", async () => {

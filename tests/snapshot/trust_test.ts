@@ -166,7 +166,7 @@ describe("what is in the bucket", () => {
   });
 
   it("cannot make anybody erase what is another's: chunks are erased by their subjects", async () => {
-    const { store, subject } = await scene();
+    const { store, subject, ignored } = await scene();
     await store.saveSnapshot(snapshotOf("order-2", 1));
     await store.saveSnapshot(snapshotOf("order-1", 1, { state: LARGE }));
     const { line } = await valueOf(subject);
@@ -174,6 +174,7 @@ describe("what is in the bucket", () => {
     await store.saveSnapshot(snapshotOf("order-1", 2));
     await put(subject, { ...line, chunks: { id: "0-x", sequences: [1] } }, "");
     await store.getLatestSnapshot("order-1");
+    assert.match(ignored.join(), /its chunk 0 is not at 1/);
     await store.deleteSnapshot("order-1");
     assert.deepEqual(await store.getLatestSnapshot("order-2"), snapshotOf("order-2", 1));
   });
