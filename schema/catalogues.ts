@@ -1,7 +1,7 @@
 /** The catalogues of a view: which one is meant, and what they make of events. */
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, SchemaError } from "../errors.ts";
-import { type Event, type NewEvent } from "../event.ts";
+import type { Event, NewEvent } from "../event.ts";
 import { rejectEvent } from "../validate.ts";
 import type { EventCatalogue } from "./event_catalogue.ts";
 import { chain, isPromise, type MaybePromise } from "./maybe_promise.ts";

@@ -1,6 +1,6 @@
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError, SchemaError, type StandardIssue } from "../errors.ts";
-import type { ActorEvents, Event, Metadata, NewEvent } from "../event.ts";
+import { type ActorEvents, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
 import { copyData, copyMetadata, rejectEvent } from "../validate.ts";
 import type { ActorCatalogue } from "./event_catalogue.ts";
 import type { DataOf, EventDefinition, Json } from "./event_definition.ts";
@@ -136,23 +136,27 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
   }
 
   #encode(event: NewEvent, data: unknown, metadata: Metadata | undefined): NewEvent {
-    const encoded = withMetadata({ ...event, data }, metadata);
+    const encoded = withMetadata(event, data, metadata);
     this.#encoded.add(encoded);
     return encoded;
   }
 
   #decode(event: Event, { eventType, schemaVersion }: EventRule, data: unknown): Event {
     const metadata = withSchemaVersion(event.metadata, schemaVersion);
-    const decoded = withMetadata({ ...event, eventType, data }, metadata);
+    const { id, actorId, version, timestamp } = event;
+    const decoded = eventOf(id, eventType, actorId, version, data, timestamp, metadata);
     this.#decoded.add(decoded);
     return decoded;
   }
 }
 
-function withMetadata<E extends NewEvent>(event: E, metadata: Metadata | undefined): E {
-  if (metadata !== undefined) return { ...event, metadata };
-  const { metadata: _, ...rest } = event;
-  return rest as E;
+/** Of a copy: fields are set in it. */
+function withMetadata(copy: NewEvent, data: unknown, metadata: Metadata | undefined): NewEvent {
+  if (metadata === undefined && "metadata" in copy) {
+    const { metadata: _, ...rest } = copy;
+    return { ...rest, data };
+  }
+  return Object.assign(copy, metadata === undefined ? { data } : { data, metadata });
 }
 
 /** The data in today's shape. */

@@ -21,7 +21,7 @@ const ACTOR_TYPES = [
 const permissive: EventCatalogue = {
   actorTypes: ACTOR_TYPES,
   eventTypes: [],
-  includes: (event): event is Event => true,
+  includes: (_event): _event is Event => true,
   encode: (event) => event,
   decode: (event) => event,
   storedTypes: (eventTypes) => eventTypes,

@@ -330,6 +330,53 @@ describe("typed", () => {
     assert.deepEqual((await raw.getEvents("order-1")).at(-1)?.metadata, { schemaVersion: "2" });
     assert.deepEqual((await orders.getEvents("order-1")).at(-1)?.data, { total: 1, currency: "USD" });
   });
+
+  it("looks at no event that is not asked for, though it is stored by the name of one that is", async () => {
+    await using raw = new InMemoryEventStore();
+    await raw.append("order-1", [{ eventType: "Created", data: "no order" }]);
+    await raw.append("account-1", [total("Created", 1)]);
+    const shop = typed(raw, Order, Account);
+    assert.deepEqual(outline(await all(shop.readAll({ eventTypes: ["Created"] }))), ["account-1@1 [1]"]);
+    await rejects(all(shop.readAll({ eventTypes: ["Placed"] })), "SCHEMA", { actorId: "order-1" });
+  });
+
+  it("filters by the name of today where a catalogue of one's own asks for more", async () => {
+    await using raw = new InMemoryEventStore();
+    await fill(raw);
+    const greedy: typeof Account = Object.assign(Object.create(Account), {
+      actorTypes: Account.actorTypes,
+      decode: (event: Event) => ({ ...event, eventType: "Late" }),
+      storedTypes: () => ["Created", "Late"],
+    });
+    assert.deepEqual(await all(typed(raw, greedy).readAll({ eventTypes: ["Created"] })), []);
+    assert.equal((await all(typed(raw, greedy).readAll({ eventTypes: ["Late"] }))).length, 1);
+  });
+
+  it("ends the store's reading where it rejects, and takes no mistake for a schema's", async () => {
+    let ended = 0;
+    class Watched extends InMemoryEventStore {
+      override async *readAll(): AsyncGenerator<never> {
+        try {
+          yield* super.readAll() as AsyncIterable<never>;
+        } finally {
+          ended++;
+        }
+      }
+    }
+    await using raw = new Watched();
+    await raw.append("order-1", [total("Created", 1), { eventType: "Paid", data: {} }]);
+    await raw.append("order-1", [total("Paid", 1)]);
+    await rejects(all(typed(raw, Order).readAll()), "SCHEMA");
+    assert.equal(ended, 1);
+    const broken: typeof Order = Object.assign(Object.create(Order), {
+      actorTypes: Order.actorTypes,
+      decode: () => {
+        throw new TypeError("a mistake");
+      },
+    });
+    await assert.rejects(all(typed(raw, broken).readAll({ onUndecodable: () => {} })), new TypeError("a mistake"));
+    assert.equal(ended, 2);
+  });
 });
 
 function text(value: unknown): string {
