@@ -86,12 +86,12 @@ export type OwnId<E extends Event, Id extends string> = string extends Id ? unkn
   : E extends { readonly actorId: infer Ids } ? Id extends Ids ? unknown : never
   : never;
 
-/** The members of `E` that a filter lets through. */
+/** The members of `E` that a filter lets through; one whose type or id is any text may be meant. */
 export type Select<E extends Event, Types extends string, ActorTypes extends string> = E extends Event
-  ? E["eventType"] extends Types
-    ? string extends E["actorId"] ? E : ActorTypeOf<E["actorId"]> extends ActorTypes ? E : never
-  : never
+  ? [Meant<E["eventType"], Types>, Meant<ActorTypeOf<E["actorId"]>, ActorTypes>] extends [true, true] ? E : never
   : never;
+
+type Meant<Own extends string, Wanted extends string> = string extends Own ? true : Own extends Wanted ? true : false;
 
 /**
  * Makes an event: a copy of what is given, with `id` (a UUID) and `timestamp` (now) filled in.
