@@ -25,7 +25,32 @@ interface Entry {
 }
 
 type Key = string | number;
-type Bucket = Map<Key, Set<Entry>>;
+type Bucket = Map<Key, Entries>;
+
+/** A set whose list is made anew only where it has changed: a list is several times faster to walk. */
+class Entries {
+  readonly #set = new Set<Entry>();
+  #list: readonly Entry[] | undefined;
+
+  get size(): number {
+    return this.#set.size;
+  }
+
+  /** As it is now: who leaves while it is walked has to refuse what comes. */
+  get list(): readonly Entry[] {
+    return this.#list ??= [...this.#set];
+  }
+
+  add(entry: Entry): void {
+    this.#list = undefined;
+    this.#set.add(entry);
+  }
+
+  delete(entry: Entry): void {
+    this.#list = undefined;
+    this.#set.delete(entry);
+  }
+}
 
 /** The parts of a filter that an index goes by. */
 const KEYS = ["actorId", "eventTypes", "actorTypes", "shards"] as const;
@@ -44,9 +69,9 @@ export class FilterIndex {
     shards: new Map(),
   };
   /** Those without a filter. */
-  readonly #all = new Set<Entry>();
+  readonly #all = new Entries();
   /** Those by event type that want deletions, which are of every type. */
-  readonly #deletions = new Set<Entry>();
+  readonly #deletions = new Entries();
   #dispatch = 0;
 
   constructor(shards: number) {
@@ -60,21 +85,22 @@ export class FilterIndex {
     const entry = entryOf(target, name);
     if (name === undefined) {
       this.#all.add(entry);
-      return () => void this.#all.delete(entry);
+      return () => this.#all.delete(entry);
     }
     const bucket = this.#buckets[name];
     const keys = keysOf(filter, name);
     for (const key of keys) {
-      const entries = bucket.get(key);
-      if (entries === undefined) bucket.set(key, new Set([entry]));
-      else entries.add(entry);
+      const entries = bucket.get(key) ?? new Entries();
+      entries.add(entry);
+      bucket.set(key, entries);
     }
     if (name === "eventTypes" && target.deletions) this.#deletions.add(entry);
     return () => {
       this.#deletions.delete(entry);
       for (const key of keys) {
         const entries = bucket.get(key);
-        if (entries?.delete(entry) && entries.size === 0) bucket.delete(key);
+        entries?.delete(entry);
+        if (entries?.size === 0) bucket.delete(key);
       }
     };
   }
@@ -96,7 +122,7 @@ export class FilterIndex {
     const shard = this.#shardOf(actorId);
     const announcement = new Announcement(commit);
     this.#dispatch++;
-    const announce = (entries: Set<Entry> | undefined): void => this.#announce(entries, announcement, shard);
+    const announce = (entries: Entries | undefined): void => this.#announce(entries, announcement, shard);
     announce(this.#all);
     announce(byActor.get(actorId));
     if (deleted) announce(this.#deletions);
@@ -105,9 +131,9 @@ export class FilterIndex {
     announce(shards.get(shard));
   }
 
-  #publish(entries: Set<Entry> | undefined, event: Event, shard: number): void {
+  #publish(entries: Entries | undefined, event: Event, shard: number): void {
     if (entries === undefined) return;
-    for (const { target, filter, met } of entries) {
+    for (const { target, filter, met } of entries.list) {
       if (met || this.#lets(filter, event, shard)) target.deliver(event);
     }
   }
@@ -117,10 +143,10 @@ export class FilterIndex {
     return letsActor(filter, actorId, filter.shards && shard < 0 ? this.#shardOf(actorId) : shard);
   }
 
-  #announce(entries: Set<Entry> | undefined, announcement: Announcement, shard: number): void {
+  #announce(entries: Entries | undefined, announcement: Announcement, shard: number): void {
     if (entries === undefined) return;
     const { commit } = announcement;
-    for (const entry of entries) {
+    for (const entry of entries.list) {
       if (entry.found === this.#dispatch) continue;
       entry.found = this.#dispatch;
       const { target } = entry;

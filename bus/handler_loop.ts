@@ -63,10 +63,10 @@ export class HandlerLoop implements Consumer {
     this.#wake();
   }
 
-  /** The handler threw, or there was no room for an event. */
-  failed(error: unknown, event: Event): void {
+  /** The handler threw, or there was no room for an event; only a deletion that had none has no event to show. */
+  failed(error: unknown, event: Event | undefined, what = "handler"): void {
     const onError = this.#onError;
-    if (onError === undefined) this.#report.failed("handler", error, event);
+    if (onError === undefined || event === undefined) this.#report.failed(what, error, event);
     else this.#report.call("onError", () => onError(error, event));
   }
 

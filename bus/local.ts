@@ -1,4 +1,4 @@
-import { checkActorId } from "../actor_id.ts";
+import { checkActorId, MAX_TOKEN_LENGTH } from "../actor_id.ts";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Event, Select } from "../event.ts";
 import type { Abortable, Commit } from "../store/event_store.ts";
@@ -130,10 +130,9 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
   }
 
   /** @returns how to leave */
-  #enter(subscription: Subscription<Event>, { group: name, filter, onDeleted }: Terms): () => void {
+  #enter(subscription: Subscription<Event>, { group: name, filter }: Terms): () => void {
     if (name === undefined) {
-      const deliver = subscription.deliver.bind(subscription);
-      const remove = this.#index.add({ filter, deletions: onDeleted !== undefined, deliver });
+      const remove = this.#index.add(subscription);
       this.#subscriptions.add(subscription);
       return () => {
         remove();
@@ -166,7 +165,10 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
 /** What dispatching needs, and what every bus refuses. */
 function checkHead(event: Event): void {
   if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
-  checkActorId(event.actorId);
+  const { actorId } = event;
+  // A short text is never over the limit once it is encoded, and encoding it costs as much as delivering it.
+  const fits = typeof actorId === "string" && actorId !== "" && actorId.length <= MAX_TOKEN_LENGTH / 9;
+  if (!fits || !actorId.isWellFormed()) checkActorId(actorId);
   checkEventType(event.eventType);
   checkId(event.id);
   checkVersion(event.version);

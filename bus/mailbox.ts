@@ -60,7 +60,9 @@ export class Mailbox {
         return true;
       }
       while (this.#waiting > 0 && this.#waiting + count > this.#terms.buffer) {
-        this.#drop(this.#shift() as Delivery);
+        const oldest = this.#ring.shift() as Delivery;
+        this.#waiting -= countOf(oldest);
+        this.#drop(oldest);
       }
     }
     this.#waiting += count;
@@ -80,8 +82,13 @@ export class Mailbox {
         if (!this.#fill(this.#filling)) return undefined;
         continue;
       }
-      const delivery = this.#shift();
-      if (!(delivery instanceof Announcement)) return delivery;
+      const delivery = this.#ring.shift();
+      if (delivery === undefined) return undefined;
+      if (!(delivery instanceof Announcement)) {
+        this.#waiting--;
+        return delivery;
+      }
+      this.#waiting -= countOf(delivery);
       this.#begin(delivery);
     }
   }
@@ -95,12 +102,6 @@ export class Mailbox {
     this.#filling?.stop();
     this.#filling = undefined;
     this.#behind = undefined;
-  }
-
-  #shift(): Delivery | undefined {
-    const delivery = this.#ring.shift();
-    if (delivery !== undefined) this.#waiting -= countOf(delivery);
-    return delivery;
   }
 
   /** With `drop-newest` what was missed lies before the next that is taken in. */

@@ -1,6 +1,7 @@
 /** A subscription to any bus: who takes, what waits, and how it ends. */
 import { InvalidArgumentError, OverflowError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import type { Filter } from "../store/filter.ts";
 import { Announcement, countOf, type Delivery } from "./announcement.ts";
 import type { EventSubscription } from "./event_bus.ts";
 import { type Consumer, HandlerLoop } from "./handler_loop.ts";
@@ -29,6 +30,9 @@ export interface SubscriptionParts {
 /** Told by the bus of every event that its filter lets through, by `deliver`. */
 export class Subscription<E extends Event> implements EventSubscription<E> {
   readonly ready: Promise<void>;
+  readonly filter: Filter;
+  /** Whether it wants to be told of deletions too. */
+  readonly deletions: boolean;
   readonly #terms: Terms;
   readonly #report: Report;
   readonly #mailbox: Mailbox;
@@ -44,6 +48,8 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
 
   constructor({ terms, report, handling, ready, leave }: SubscriptionParts) {
     this.ready = ready;
+    this.filter = terms.filter;
+    this.deletions = terms.onDeleted !== undefined;
     this.#terms = terms;
     this.#report = report;
     this.#leave = leave;
@@ -74,13 +80,8 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     const event = delivery instanceof Announcement ? delivery.commit.events[0] : delivery;
     this.#mailbox.dropped += countOf(delivery);
     this.#report.event("overflow", { buffer });
-    // A handler that hangs must not keep it back. A deletion has no event that could be shown.
-    if (this.#loop !== undefined) {
-      queueMicrotask(() => {
-        if (event === undefined) this.#report.failed("handler", error);
-        else this.#loop?.failed(error, event);
-      });
-    }
+    // A handler that hangs must not keep it back; nor may the subscriber run before every other has the event.
+    if (this.#loop !== undefined) queueMicrotask(() => this.#loop?.failed(error, event, "subscription"));
     this.#close({ error });
   }
 
