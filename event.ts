@@ -88,10 +88,10 @@ export type OwnId<E extends Event, Id extends string> = string extends Id ? unkn
 
 /** The members of `E` that a filter lets through; one whose type or id is any text may be meant. */
 export type Select<E extends Event, Types extends string, ActorTypes extends string> = E extends Event
-  ? [Meant<E["eventType"], Types>, Meant<ActorTypeOf<E["actorId"]>, ActorTypes>] extends [true, true] ? E : never
+  ? E["eventType"] extends (string extends E["eventType"] ? string : Types)
+    ? ActorTypeOf<E["actorId"]> extends (string extends E["actorId"] ? string : ActorTypes) ? E : never
+  : never
   : never;
-
-type Meant<Own extends string, Wanted extends string> = string extends Own ? true : Own extends Wanted ? true : false;
 
 /**
  * Makes an event: a copy of what is given, with `id` (a UUID) and `timestamp` (now) filled in.
