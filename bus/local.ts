@@ -72,10 +72,10 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
    * Resolves when it is in the buffers of all whom it concerns; waits for no subscriber. INVALID_EVENT and
    * INVALID_ACTOR_ID for an event whose id, type, version or actor is none.
    */
-  publish(event: E, { signal }: Abortable = {}): Promise<void> {
+  publish(event: E, options?: Abortable): Promise<void> {
     try {
       if (this.#closed) throw this.#closedError();
-      signal?.throwIfAborted();
+      options?.signal?.throwIfAborted();
       checkHead(event);
       this.#index.published(event);
       return ACCEPTED;
