@@ -486,6 +486,24 @@ export class InvalidArgumentError extends AetherError<"INVALID_ARGUMENT"> {
   }
 }
 
+/** A subscriber was slower than its events, and was to lose none: its subscription ended. */
+export class OverflowError extends AetherError<"OVERFLOW"> {
+  /** The code of the class. */
+  static readonly code = "OVERFLOW";
+  /** How many events could wait. */
+  declare readonly buffer: number;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["OVERFLOW"], options?: ErrorOptions) {
+    super(
+      "OVERFLOW",
+      fields,
+      `The subscriber is too slow: ${fields.buffer} events wait already. A larger buffer, or another overflow, helps`,
+      options,
+    );
+  }
+}
+
 /**
  * An event does not fit its schema: what is to be stored was not sent, what is stored was not given. `version` is there
  * where it is stored.

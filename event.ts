@@ -88,10 +88,10 @@ export type OwnId<E extends Event, Id extends string> = string extends Id ? unkn
   : E extends { readonly actorId: infer Ids } ? Id extends Ids ? unknown : never
   : never;
 
-/** The members of `E` that a filter lets through. */
+/** The members of `E` that a filter lets through; one whose type or id is any text may be meant. */
 export type Select<E extends Event, Types extends string, ActorTypes extends string> = E extends Event
-  ? E["eventType"] extends Types
-    ? string extends E["actorId"] ? E : ActorTypeOf<E["actorId"]> extends ActorTypes ? E : never
+  ? E["eventType"] extends (string extends E["eventType"] ? string : Types)
+    ? ActorTypeOf<E["actorId"]> extends (string extends E["actorId"] ? string : ActorTypes) ? E : never
   : never
   : never;
 

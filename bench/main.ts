@@ -4,6 +4,7 @@ import { append } from "./append.ts";
 import { decider } from "./decider.ts";
 import { imports } from "./import.ts";
 import { inMemory } from "./in_memory.ts";
+import { localBus } from "./local_bus.ts";
 import type { Row } from "./measure.ts";
 import { readAll } from "./read_all.ts";
 import { reading } from "./reading.ts";
@@ -11,6 +12,7 @@ import { versionLookup } from "./version_lookup.ts";
 
 const BENCHES: Readonly<Record<string, (full: boolean) => Promise<Row[]>>> = {
   in_memory: inMemory,
+  local_bus: localBus,
   append,
   version_lookup: versionLookup,
   reading,

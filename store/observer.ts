@@ -24,6 +24,14 @@ export interface Observed {
  * | `cacheHit` | a write or a look-up needed no round trip to know the version | `actorId` |
  * | `stall` | a reader found the server silent and began anew | `stream`, `silence` in milliseconds |
  * | `snapshotIgnored` | a stored snapshot was not to be trusted | `actorId`, `reason` |
+ *
+ * A bus has events only, each with `namespace`:
+ *
+ * | event | when | attributes |
+ * | --- | --- | --- |
+ * | `dropped` | a subscriber was too slow, and is meant to lose events | `actorId`, `count`, `overflow` |
+ * | `overflow` | a subscriber was too slow, and its subscription ended | `buffer` |
+ * | `subscriberError` | a callback failed, and no `onError` took it | `callback`, `error`; of a handler `actorId`, `eventType` |
  */
 export interface Observer {
   /** Something happened. */

@@ -2,6 +2,7 @@
  * For tests: the promises of every interface as suites for any runner, and real NATS servers.
  * @module
  */
+export { eventBusConformance, type EventBusConformanceOptions } from "./event_bus_conformance.ts";
 export { eventStoreConformance, type EventStoreConformanceOptions } from "./event_store_conformance.ts";
 export type { ConformanceCase } from "./event_store/scene.ts";
 export { type CutOptions, FaultyNetwork } from "./faulty_network.ts";

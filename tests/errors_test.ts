@@ -27,20 +27,22 @@ describe("errors", () => {
   it("are instances of their class, of AetherError and of Error, and of no other class", () => {
     for (const [name, one] of classes) {
       const make = one as unknown as new (fields: object, problem?: string) => Error;
-      const error = new make({ actorIds: [], missing: [] }, "problem");
+      const error = new make({ actorIds: [], missing: [], issues: [] }, "problem");
       assert.equal(error.name, name);
       assert.ok(error instanceof AetherError && error instanceof Error && error instanceof make, name);
       for (const [other, two] of classes) {
         if (other !== name) assert.ok(!(error instanceof (two as unknown as new () => Error)), `${name} ${other}`);
       }
     }
-    assert.equal(classes.length, 18);
+    assert.equal(classes.length, 21);
   });
 
   it("are instances across copies of the package", async () => {
     const folder = await mkdtemp(join(tmpdir(), "aether-"));
     const file = join(folder, "errors.ts");
-    await copyFile(new URL("../errors.ts", import.meta.url), file);
+    for (const name of ["errors.ts", "json.ts"]) {
+      await copyFile(new URL(`../${name}`, import.meta.url), join(folder, name));
+    }
     const copy: typeof errors = await import(pathToFileURL(file).href);
     await rm(folder, { recursive: true });
     assert.notEqual(copy.AetherError, AetherError);

@@ -1,0 +1,58 @@
+/** Reading what a subscription has missed. */
+import type { Commit, EventStore } from "../store/event_store.ts";
+import { type Filter, letsEvents } from "../store/filter.ts";
+import type { Gap } from "./event_bus.ts";
+
+/** The commits of a gap, one at a time: no more of them are held than one. */
+export class Filling {
+  readonly #commits: AsyncIterator<Commit>;
+  readonly #stop = new AbortController();
+  readonly #filter: Filter;
+  #reading = false;
+  /** A commit that was read and not yet taken. */
+  #commit: Commit | undefined;
+  #ended = false;
+
+  constructor(store: EventStore, gap: Gap, filter: Filter) {
+    const { actorId, afterPosition, beforePosition } = gap;
+    const range = { afterPosition, toPosition: beforePosition - 1, consistency: "leader" } as const;
+    this.#commits = store.readActor(actorId, { ...range, signal: this.#stop.signal })[Symbol.asyncIterator]();
+    this.#filter = filter;
+  }
+
+  /** Nothing is left. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The next commit, if it is there; else it is read, and `wake` or `failed` called then. */
+  take(wake: () => void, failed: (error: unknown) => void): Commit | undefined {
+    const commit = this.#commit;
+    this.#commit = undefined;
+    if (commit === undefined && !this.#reading && !this.#ended) void this.#read(wake, failed);
+    return commit;
+  }
+
+  stop(): void {
+    this.#ended = true;
+    this.#commit = undefined;
+    this.#stop.abort();
+  }
+
+  async #read(wake: () => void, failed: (error: unknown) => void): Promise<void> {
+    this.#reading = true;
+    try {
+      do {
+        const { done, value } = await this.#commits.next();
+        if (done) this.#ended = true;
+        // A deleted actor has nothing but its tombstone, of which the bus tells at its own place.
+        else if (!value.deleted) this.#commit = letsEvents(this.#filter, value);
+      } while (this.#commit === undefined && !this.#ended);
+    } catch (error) {
+      if (!this.#ended) failed(error);
+      this.#ended = true;
+    }
+    this.#reading = false;
+    wake();
+  }
+}

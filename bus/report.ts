@@ -1,0 +1,44 @@
+/** Where the errors of subscribers go that they do not take themselves. */
+import type { Event } from "../event.ts";
+import { type Attributes, harmless, type Observer } from "../store/observer.ts";
+
+/** What a bus reports: to its observer, and errors to the console where there is none. */
+export class Report {
+  readonly #namespace: string;
+  readonly #observer: Observer | undefined;
+  readonly #observes: boolean;
+
+  constructor(namespace: string, observer: Observer | undefined) {
+    this.#namespace = namespace;
+    this.#observer = harmless(observer);
+    this.#observes = observer?.event !== undefined;
+  }
+
+  event(name: string, attributes: Attributes): void {
+    this.#observer?.event?.(name, { namespace: this.#namespace, ...attributes });
+  }
+
+  /** A callback of a subscriber failed. It must not end the process, and nobody may miss it. */
+  failed(callback: string, error: unknown, event?: Event): void {
+    if (this.#observes) {
+      const of: Attributes = event === undefined ? {} : { actorId: event.actorId, eventType: event.eventType };
+      return this.event("subscriberError", { callback, ...of, error: String(error) });
+    }
+    const at = event === undefined ? "" : ` at ${event.eventType} of ${event.actorId}`;
+    console.error(`Bus ${this.#namespace}: ${callback} failed${at}:`, error);
+  }
+
+  /** Calls a callback of a subscriber; `void` functions may be async, and what they reject with is reported too. */
+  call(callback: string, work: () => unknown): void {
+    try {
+      const result = work();
+      if (isThenable(result)) Promise.resolve(result).catch((error: unknown) => this.failed(callback, error));
+    } catch (error) {
+      this.failed(callback, error);
+    }
+  }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

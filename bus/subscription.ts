@@ -1,0 +1,149 @@
+/** A subscription to any bus: who takes, what waits, and how it ends. */
+import { InvalidArgumentError, OverflowError } from "../errors.ts";
+import type { Event } from "../event.ts";
+import type { Filter } from "../store/filter.ts";
+import { Announcement, countOf, type Delivery } from "./announcement.ts";
+import type { EventSubscription } from "./event_bus.ts";
+import { type Consumer, HandlerLoop } from "./handler_loop.ts";
+import { Iteration } from "./iteration.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { Report } from "./report.ts";
+import type { Terms } from "./terms.ts";
+
+/** Of `on`. */
+export interface Handling {
+  readonly handler: (event: Event) => unknown;
+  readonly onError?: ((error: unknown, event: Event) => unknown) | undefined;
+}
+
+/** What the bus does its part with. */
+export interface SubscriptionParts {
+  readonly terms: Terms;
+  readonly report: Report;
+  /** Left out, it is read by `for await`. */
+  readonly handling?: Handling | undefined;
+  readonly ready: Promise<void>;
+  /** The bus is to deliver no more. Called once. */
+  readonly leave: () => void;
+}
+
+/** Told by the bus of every event that its filter lets through, by `deliver`. */
+export class Subscription<E extends Event> implements EventSubscription<E> {
+  readonly ready: Promise<void>;
+  readonly filter: Filter;
+  /** Whether it wants to be told of deletions too. */
+  readonly deletions: boolean;
+  readonly #terms: Terms;
+  readonly #report: Report;
+  readonly #mailbox: Mailbox;
+  readonly #loop: HandlerLoop | undefined;
+  readonly #iteration: Iteration | undefined;
+  readonly #consumer: Consumer;
+  readonly #leave: () => void;
+  #taking = true;
+  #woken = false;
+  #read = false;
+  /** Who waits for the end. */
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  constructor({ terms, report, handling, ready, leave }: SubscriptionParts) {
+    this.ready = ready;
+    this.filter = terms.filter;
+    this.deletions = terms.onDeleted !== undefined;
+    this.#terms = terms;
+    this.#report = report;
+    this.#leave = leave;
+    const wake = (): void => this.#wake();
+    this.#mailbox = new Mailbox(terms, report, wake);
+    if (handling !== undefined) {
+      this.#loop = new HandlerLoop(this.#mailbox, report, wake, handling.handler, handling.onError);
+    } else this.#iteration = new Iteration(this.#mailbox, wake, () => this.#stop());
+    this.#consumer = (this.#loop ?? this.#iteration) as Consumer;
+    terms.signal?.addEventListener("abort", this.#abort);
+  }
+
+  get dropped(): number {
+    return this.#mailbox.dropped;
+  }
+
+  /** How much it has to do: what waits, and what runs. */
+  get load(): number {
+    return this.#mailbox.waiting + (this.#consumer.idle ? 0 : 1);
+  }
+
+  /** Runs nothing of the subscriber's: that comes later, each subscription by itself. */
+  deliver(delivery: Delivery): void {
+    if (!this.#taking) return;
+    if (this.#mailbox.push(delivery)) return this.#wake();
+    const { buffer } = this.#terms;
+    const error = new OverflowError({ buffer });
+    const event = delivery instanceof Announcement ? delivery.commit.events[0] : delivery;
+    this.#mailbox.dropped += countOf(delivery);
+    this.#report.event("overflow", { buffer });
+    // A handler that hangs must not keep it back; nor may the subscriber run before every other has the event.
+    if (this.#loop !== undefined) queueMicrotask(() => this.#loop?.failed(error, event, "subscription"));
+    this.#close({ error });
+  }
+
+  drain(): Promise<void> {
+    this.#close();
+    this.#drained ??= Promise.withResolvers();
+    return this.#drained.promise;
+  }
+
+  /** At once: what waits is let go of. With an error the iteration rejects; a handler is not told. */
+  end(failure?: { readonly error: unknown }): void {
+    this.#mailbox.discard();
+    this.#close(failure);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<E, undefined> {
+    if (this.#iteration === undefined || this.#read) {
+      const problem = this.#read ? "It is read already" : "Its handler has the events";
+      throw new InvalidArgumentError({ argument: "subscription" }, `${problem}: subscribe once more`);
+    }
+    this.#read = true;
+    this.#iteration.open();
+    return this.#iteration as unknown as AsyncIterator<E, undefined>;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stop();
+    return Promise.resolve();
+  }
+
+  readonly #abort = (): void => this.end({ error: this.#terms.signal?.reason });
+
+  #stop(): void {
+    this.end();
+  }
+
+  /** Takes no more. */
+  #close(failure?: { readonly error: unknown }): void {
+    this.#iteration?.end(failure);
+    if (this.#taking) {
+      this.#taking = false;
+      this.#leave();
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    queueMicrotask(this.#run);
+  }
+
+  readonly #run = (): void => {
+    this.#woken = false;
+    this.#consumer.run();
+    if (!this.#taking) this.#settle();
+  };
+
+  /** Once nothing runs any more. A reader that never came has nothing running, and may still come for what waits. */
+  #settle(): void {
+    if (!this.#consumer.idle || (this.#loop !== undefined && !this.#mailbox.empty)) return;
+    this.#terms.signal?.removeEventListener("abort", this.#abort);
+    this.#drained?.resolve();
+  }
+}
