@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
@@ -55,8 +55,15 @@ describe(
       const quickStart = await readFile(new URL("examples/quick_start.ts", root), "utf8");
       await writeFile(join(folder, "quick_start.ts"), quickStart.replace('"../mod.ts"', '"@aether/aether"'));
       await writeFile(join(folder, "types.ts"), TYPES);
-      await mkdir(join(folder, "node_modules/@types"));
-      await symlink(new URL("node_modules/@types/node", root), join(folder, "node_modules/@types/node"));
+      for (const name of ["@types/node", "@nats-io/transport-node", "valibot", "zod"]) {
+        await mkdir(join(folder, "node_modules", dirname(name)), { recursive: true });
+        await symlink(await realpath(new URL(`node_modules/${name}`, root)), join(folder, "node_modules", name));
+      }
+      await mkdir(join(folder, "usage"));
+      for (const file of await readdir(new URL("tests/usage", root))) {
+        const program = await readFile(new URL(`tests/usage/${file}`, root), "utf8");
+        await writeFile(join(folder, "usage", file), fromPackage(program));
+      }
     });
     after(() => rm(folder, { recursive: true, force: true }));
 
@@ -70,7 +77,10 @@ describe(
 
     it("has types that the newest tsc --strict finds", async () => {
       const options = ["--strict", "--noEmit", "--target", "esnext", "--module", "nodenext", "--types", "node"];
-      const tsc = ["x", "-y", "-p", TYPESCRIPT, "tsc", ...options, "types.ts", "quick_start.ts"];
+      // The programs say of themselves where the compiler must object.
+      const programs = (await readdir(join(folder, "usage"))).map((file) => join("usage", file));
+      const more = ["--allowImportingTsExtensions", "types.ts", "quick_start.ts", ...programs];
+      const tsc = ["x", "-y", "-p", TYPESCRIPT, "tsc", ...options, ...more];
       await assert.doesNotReject(
         run(Deno.execPath(), ...tsc).catch(({ stdout }) => {
           throw new Error(stdout);
@@ -86,3 +96,9 @@ describe(
     });
   },
 );
+
+/** As one who has installed the package writes it. */
+function fromPackage(program: string): string {
+  return program.replaceAll('"../../mod.ts"', '"@aether/aether"')
+    .replaceAll('"../../testing/mod.ts"', '"@aether/aether/testing"');
+}
