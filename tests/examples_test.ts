@@ -2,8 +2,10 @@ import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
+import { bank } from "../examples/bank.ts";
+import { orderRefunds } from "../examples/order_refunds.ts";
 import { type OrderEvent, quickStart } from "../examples/quick_start.ts";
-import { InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
+import { type EventStore, InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
 import { NatsServer } from "../testing/mod.ts";
 
 const EXPECTED = `Order state after replaying 2 events:
@@ -31,3 +33,32 @@ describe("the quick start", () => {
     assert.ok(readme?.includes(EXPECTED));
   });
 });
+
+describe("the bank", () => {
+  const expected = `In the beginning: Ada €100.00, Bob €0.00
+After a transfer of €30.00: Ada €70.00, Bob €30.00
+After ten more at once: Ada €55.00, Bob €45.00
+€1,000.00 from Bob: Bob has €45.00 only
+In the end: Ada €55.00, Bob €45.00`;
+  onBothStores(async (store) => assert.equal(await bank(store), expected));
+});
+
+describe("the order with refunds", () => {
+  const expected = `Stored as OrderCreated, read as OrderPlaced {"total":9950,"currency":"EUR"}
+Refund repeated: duplicate true, 4000 cents refunded
+Refund of too much: 5950 cents are left to refund
+In the end it is refunded, at version 4
+Orders placed: order-1`;
+  onBothStores(async (store) => assert.equal(await orderRefunds(store), expected));
+});
+
+function onBothStores(holds: (store: EventStore) => Promise<void>): void {
+  it("prints what it says, in memory", () => holds(new InMemoryEventStore()));
+
+  it("prints what it says, on JetStream", async () => {
+    await using server = await NatsServer.start();
+    await using nc = await connect({ servers: server.url });
+    await using store = await JetStreamEventStore.open(nc, { namespace: "example" });
+    await holds(store);
+  });
+}
