@@ -14,7 +14,7 @@ export interface Observed {
  * What the parts report to; costs nothing where it is not set. What it throws fails no operation: it goes unhandled.
  *
  * A store starts an operation for each call, by the name of the method, with `namespace`, and `actorId` where it is of
- * one actor. Its events:
+ * one actor; so do a snapshot store, and `load` and `execute` with an observer of their own. Their events:
  *
  * | event | when | attributes |
  * | --- | --- | --- |
@@ -23,7 +23,8 @@ export interface Observed {
  * | `retry` | the server refused a write for the moment, or did not answer | `stream`, `reason` |
  * | `cacheHit` | a write or a look-up needed no round trip to know the version | `actorId` |
  * | `stall` | a reader found the server silent and began anew | `stream`, `silence` in milliseconds |
- * | `snapshotIgnored` | a stored snapshot was not to be trusted | `actorId`, `reason` |
+ * | `snapshotIgnored` | a stored snapshot was not to be used | `actorId`, `reason` |
+ * | `snapshotFailed` | a state could not be saved, or a snapshot not be deleted | `actorId`, `reason` |
  *
  * A bus has events only, each with `namespace`:
  *
