@@ -1,6 +1,6 @@
 /** The short way for most messages, by their bytes. Any other goes the long one, to a decoder that says what is wrong. */
 import type { Event } from "../event.ts";
-import { FNV_OFFSET, fnv } from "./shard.ts";
+import { fnv, FNV_OFFSET } from "./shard.ts";
 import type { Address, Subjects } from "./subjects.ts";
 import { asEvent, HEADER, type Part } from "./wire.ts";
 
