@@ -87,7 +87,7 @@ export class DeliveryReader {
     const bytes = replyOf(message);
     if (bytes[KIND] !== ACK) return undefined;
     if (this.#begins === 0) this.#begins = numbersOf(message.reply ?? "");
-    // In one go and in local variables: a method for each number, and fields for where it is, cost twice as much.
+    // In one go and in local variables: a method for each number, and fields for where it is, cost half as much again on V8.
     let at = this.#begins;
     let sequence = 0;
     for (; at < bytes.length && bytes[at] !== DOT; at++) sequence = sequence * 10 + (bytes[at] as number) - ZERO;

@@ -63,7 +63,7 @@ export class PlainMessages {
 
   /**
    * The shard of an actor, if the subject is what `Subjects.ofActor` gives for its id, and that needs no encoding: without
-   * making a text of the subject, and in one pass over the id, which is half of what `shardOfToken` and a comparison cost.
+   * making a text of the subject, and in one pass over the id, which saves a quarter of what `shardOfToken` and a comparison cost.
    */
   #shardIn(subject: Uint8Array, actorId: string): number | undefined {
     const idAt = subject.length - actorId.length;
@@ -93,7 +93,7 @@ interface Numbers {
 
 /**
  * Undefined if one is missing or wrong, or there are other headers of this library. Characters are looked at as bytes:
- * one of a text costs several times as much.
+ * those of a text cost twice as much on Bun.
  */
 function numbersIn(text: string, data: Uint8Array, end: number): Numbers | undefined {
   let version = NaN;
