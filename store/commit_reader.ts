@@ -78,7 +78,8 @@ export class CommitReader {
 
   #part(message: Delivered): Part | undefined {
     const { subjects, decoder } = this.#parts;
-    const part = message.bytes && this.#plain.read(message.bytes);
+    const { bytes } = message;
+    const part = bytes && this.#plain.read(bytes);
     if (part !== undefined) return letsActor(this.#wanted.filter, part.actorId, part.shard) ? part : undefined;
     if (subjects.isFence(message.subject)) return undefined;
     const address = subjects.parse(message.subject);

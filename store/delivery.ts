@@ -79,8 +79,6 @@ const FRACTIONS: readonly string[] = Array.from({ length: 1_000 }, (_, value) =>
 export class DeliveryReader {
   /** Where the first number behind the tries begins: they are always 1, and what is before them never changes. */
   #begins = 0;
-  #bytes: Uint8Array = new Uint8Array();
-  #at = 0;
   #second = NaN;
   #secondText = "";
 
@@ -89,23 +87,23 @@ export class DeliveryReader {
     const bytes = replyOf(message);
     if (bytes[KIND] !== ACK) return undefined;
     if (this.#begins === 0) this.#begins = numbersOf(message.reply ?? "");
-    this.#bytes = bytes;
-    this.#at = this.#begins;
-    const sequence = this.#number();
-    const delivered = this.#number();
-    const timeEnds = bytes.indexOf(DOT, this.#at);
-    const milliseconds = this.#number(timeEnds - BELOW_MILLISECOND);
-    this.#at = timeEnds + 1;
-    return new Delivered(message, sequence, this.#timestamp(milliseconds), delivered, this.#number());
-  }
-
-  #number(end = this.#bytes.length): number {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    let value = 0;
-    for (; at < end && bytes[at] !== DOT; at++) value = value * 10 + (bytes[at] as number) - ZERO;
-    this.#at = at + 1;
-    return value;
+    // In one go and in local variables: a method for each number, and fields for where it is, cost half as much again on V8.
+    let at = this.#begins;
+    let sequence = 0;
+    for (; at < bytes.length && bytes[at] !== DOT; at++) sequence = sequence * 10 + (bytes[at] as number) - ZERO;
+    let delivered = 0;
+    for (at++; at < bytes.length && bytes[at] !== DOT; at++) delivered = delivered * 10 + (bytes[at] as number) - ZERO;
+    let milliseconds = 0;
+    let timeEnds = ++at;
+    while (timeEnds < bytes.length && bytes[timeEnds] !== DOT) timeEnds++;
+    for (const end = timeEnds - BELOW_MILLISECOND; at < end; at++) {
+      milliseconds = milliseconds * 10 + (bytes[at] as number) - ZERO;
+    }
+    let pending = 0;
+    for (at = timeEnds + 1; at < bytes.length && bytes[at] !== DOT; at++) {
+      pending = pending * 10 + (bytes[at] as number) - ZERO;
+    }
+    return new Delivered(message, sequence, this.#timestamp(milliseconds), delivered, pending);
   }
 
   /** ISO 8601; formatting a time costs more than reading all of the numbers, and many messages share a second. */

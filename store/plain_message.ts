@@ -1,6 +1,6 @@
 /** The short way for most messages, by their bytes. Any other goes the long one, to a decoder that says what is wrong. */
 import type { Event } from "../event.ts";
-import { shardOfToken } from "./shard.ts";
+import { fnv, FNV_OFFSET } from "./shard.ts";
 import type { Address, Subjects } from "./subjects.ts";
 import { asEvent, HEADER, type Part } from "./wire.ts";
 
@@ -21,8 +21,11 @@ const lenientUtf8 = new TextDecoder();
 const REPLACED = "\ufffd";
 const DOT = ".".charCodeAt(0);
 const ZERO = "0".charCodeAt(0);
+/** The least that the first line has: `NATS/1.0`. */
+const STATUS_LINE = 8;
+const A = "A".charCodeAt(0);
+const LF = "\n".charCodeAt(0);
 const CR = "\r".charCodeAt(0);
-const LINE_END = "\r\n";
 /** By character code: 1 for what needs no encoding in a token. */
 const LITERAL = Uint8Array.from({ length: 128 }, (_, code) => /[A-Za-z0-9_-]/.test(String.fromCharCode(code)) ? 1 : 0);
 const OURS = "Aether-";
@@ -48,7 +51,7 @@ export class PlainMessages {
     // Headers and payload at once: a view of either costs more than to decode it. Headers are ASCII, so places agree.
     const text = lenientUtf8.decode(data);
     if (text.includes(REPLACED)) return undefined;
-    const numbers = numbersIn(text, headersLength);
+    const numbers = numbersIn(text, data, headersLength);
     const events = numbers && eventsIn(text.slice(headersLength), numbers.version);
     if (numbers === undefined || events === undefined) return undefined;
     const { actorId } = events[0] as Event;
@@ -58,31 +61,28 @@ export class PlainMessages {
     return { actorId, shard, sequence, previous, storedAt, version, epoch, deleted: false, part: 1, parts: 1, events };
   }
 
-  /** The shard of an actor, if the subject is the actor's. */
+  /**
+   * The shard of an actor, if the subject is what `Subjects.ofActor` gives for its id, and that needs no encoding: without
+   * making a text of the subject, and in one pass over the id, which saves a quarter of what `shardOfToken` and a comparison cost.
+   */
   #shardIn(subject: Uint8Array, actorId: string): number | undefined {
-    const shard = shardOfToken(actorId, this.#shards);
-    return this.#isSubject(subject, shard, actorId) ? shard : undefined;
-  }
-
-  /** Whether it is what `Subjects.ofActor` gives for an id that needs no encoding, without making a text of either. */
-  #isSubject(subject: Uint8Array, shard: number, actorId: string): boolean {
+    const idAt = subject.length - actorId.length;
+    let hash = FNV_OFFSET;
+    for (let index = 0; index < actorId.length; index++) {
+      const code = actorId.charCodeAt(index);
+      if (subject[idAt + index] !== code || LITERAL[code] !== 1) return undefined;
+      hash = fnv(hash, code);
+    }
+    const shard = (hash >>> 0) % this.#shards;
     const beginning = this.#beginnings[shard] ??= utf8.encode(`${this.#prefix}${shard}.`);
+    const typeAt = beginning.length;
     const dash = actorId.indexOf("-");
     const type = dash > 0 ? dash : actorId.length; // as `actorTypeOf` has it
-    const typeAt = beginning.length;
-    const idAt = typeAt + type + ".".length;
-    return subject.length === idAt + actorId.length && subject[idAt - 1] === DOT && startsWith(subject, 0, beginning) &&
-      hasToken(subject, typeAt, actorId, type) && hasToken(subject, idAt, actorId, actorId.length);
+    if (typeAt + type + ".".length !== idAt || subject[idAt - 1] !== DOT) return undefined;
+    for (let index = 0; index < typeAt; index++) if (subject[index] !== beginning[index]) return undefined;
+    for (let index = 0; index < type; index++) if (subject[typeAt + index] !== subject[idAt + index]) return undefined;
+    return shard;
   }
-}
-
-/** Whether these bytes are the first so many characters of a text, all of which stand for themselves in a token. */
-function hasToken(bytes: Uint8Array, at: number, text: string, length: number): boolean {
-  for (let index = 0; index < length; index++) {
-    const code = text.charCodeAt(index);
-    if (bytes[at + index] !== code || LITERAL[code] !== 1) return false;
-  }
-  return true;
 }
 
 interface Numbers {
@@ -91,40 +91,37 @@ interface Numbers {
   readonly epoch: number;
 }
 
-/** Undefined if one is missing or wrong, or there are other headers of this library. */
-function numbersIn(text: string, end: number): Numbers | undefined {
+/**
+ * Undefined if one is missing or wrong, or there are other headers of this library. Characters are looked at as bytes:
+ * those of a text cost twice as much on Bun.
+ */
+function numbersIn(text: string, data: Uint8Array, end: number): Numbers | undefined {
   let version = NaN;
   let previous = NaN;
   let epoch = 0;
-  for (let at = nextLine(text, 0); at < end; at = nextLine(text, at)) {
-    if (!text.startsWith(OURS, at)) continue;
-    if (Number.isNaN(version) && text.startsWith(VERSION, at)) version = numberAt(text, at + VERSION.length);
-    else if (Number.isNaN(previous) && text.startsWith(PREVIOUS, at)) previous = numberAt(text, at + PREVIOUS.length);
-    else if (epoch === 0 && text.startsWith(EPOCH, at)) epoch = numberAt(text, at + EPOCH.length);
-    else return undefined;
+  for (let at = nextLine(data, STATUS_LINE, end); at < end; at = nextLine(data, at, end)) {
+    if (data[at] !== A) continue;
+    if (Number.isNaN(version) && text.startsWith(VERSION, at)) version = numberAt(data, at += VERSION.length);
+    else if (Number.isNaN(previous) && text.startsWith(PREVIOUS, at)) previous = numberAt(data, at += PREVIOUS.length);
+    else if (epoch === 0 && text.startsWith(EPOCH, at)) epoch = numberAt(data, at += EPOCH.length);
+    else if (text.startsWith(OURS, at)) return undefined;
   }
   return Number.isNaN(version + previous + epoch) ? undefined : { version, previous, epoch };
 }
 
-function nextLine(text: string, at: number): number {
-  const end = text.indexOf(LINE_END, at);
-  return end < 0 ? Infinity : end + LINE_END.length;
-}
-
-function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean {
-  for (let index = 0; index < prefix.length; index++) if (bytes[at + index] !== prefix[index]) return false;
-  return true;
+function nextLine(data: Uint8Array, begin: number, end: number): number {
+  let at = begin + 1;
+  while (at < end && (data[at] !== LF || data[at - 1] !== CR)) at++;
+  return at + 1;
 }
 
 /** The digits up to the end of the line; NaN if they are no whole number. */
-function numberAt(text: string, begin: number): number {
+function numberAt(data: Uint8Array, begin: number): number {
   let value = 0;
   let at = begin;
-  for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === CR) break;
-    const digit = code - ZERO;
-    if (digit < 0 || digit > 9) return NaN;
+  for (; data[at] !== CR; at++) {
+    const digit = (data[at] ?? NaN) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) return NaN;
     value = value * 10 + digit;
   }
   return at > begin && Number.isSafeInteger(value) ? value : NaN;

@@ -17,11 +17,16 @@ export function shardOf(actorId: string, shards: number): number {
 
 /** The shard of an encoded actor id. Constants: draft-eastlake-fnv, section 5. */
 export function shardOfToken(token: string, shards: number): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < token.length; index++) {
-    hash = Math.imul(hash ^ token.charCodeAt(index), 0x01000193);
-  }
+  let hash = FNV_OFFSET;
+  for (let index = 0; index < token.length; index++) hash = fnv(hash, token.charCodeAt(index));
   return (hash >>> 0) % shards;
+}
+
+export const FNV_OFFSET = 0x811c9dc5 | 0; // as a signed number, so that it stays one of 32 bits
+
+/** One step of the hash of {@linkcode shardOfToken}. */
+export function fnv(hash: number, code: number): number {
+  return Math.imul(hash ^ code, 0x01000193);
 }
 
 /** @throws {InvalidArgumentError} unless it is an integer from 1 to 65,536 */
