@@ -1,7 +1,7 @@
 import { Failed } from "./answer.ts";
 import type { Heads } from "./heads.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
-import type { Operation } from "./operation.ts";
+import { Operation } from "./operation.ts";
 
 /** Messages that the server walks over in the time that a request takes. */
 const NEAR = 2_000;
@@ -19,6 +19,7 @@ export class Extent {
   readonly #api: JetStreamApi;
   readonly #heads: Heads;
   #asked = -Infinity;
+  #answer = Promise.resolve();
   /** Unknown is endless. */
   #last = Infinity;
   #block = NEAR;
@@ -46,14 +47,20 @@ export class Extent {
   /** Whether it is known well enough to be relied on; if not, it is asked for. */
   isKnown(operation: Operation): boolean {
     const isKnown = performance.now() - this.#asked < MAX_AGE && this.#last < Infinity;
-    if (!isKnown) this.refresh(operation).catch(() => {}); // aborted: the next one asks again
+    if (!isKnown) this.refresh(operation).catch(() => {}); // aborted: whoever needs it asks
     return isKnown;
   }
 
   /** Asks the leader, unless it was asked a moment ago. What it does not answer stays as it was. */
   async refresh(operation: Operation): Promise<void> {
-    if (performance.now() - this.#asked < MAX_AGE) return;
-    this.#asked = performance.now();
+    if (performance.now() - this.#asked >= MAX_AGE) {
+      this.#asked = performance.now();
+      this.#answer = this.#ask(new Operation(operation.remaining, undefined)); // others wait for it, too
+    }
+    await operation.until(this.#answer);
+  }
+
+  async #ask(operation: Operation): Promise<void> {
     try {
       const { state: { messages, bytes, last_seq } } = await this.#api.call<State>("STREAM.INFO", undefined, operation);
       this.#last = last_seq;

@@ -67,6 +67,30 @@ describe("reading an actor", () => {
     }
   });
 
+  const near = (count: number): Plan => Array.from({ length: count }, () => ({ actorId: "a", events: 1 }));
+
+  it("behind a known commit near the end of the stream it is one request, once it is known how long the stream is", async () => {
+    const { store, namespace, requests } = await laid([...near(300), 5, ...near(10)]);
+    const other = await JetStreamEventStore.open(server.nc, { namespace });
+    const from = async (version: number): Promise<{ asked: number; versions: number[] }> => {
+      const position = (await all(other.readActor("a", { fromVersion: version, toVersion: version })))[0]?.position ??
+        0;
+      requests.length = 0;
+      const commits = await all(store.readActor("a", { from: { position, version } }));
+      return { asked: requests.length, versions: commits.map((commit) => commit.version) };
+    };
+    await from(300);
+    const behind = (version: number, last: number): number[] =>
+      Array.from({ length: last - version }, (_, index) => version + index + 1);
+    assert.deepEqual(await from(305), { asked: 1, versions: behind(305, 310) });
+    assert.deepEqual(await from(310), { asked: 1, versions: [] });
+    await other.append("a", [{ eventType: "Added", data: 1 }]); // another writer
+    assert.deepEqual(await from(310), { asked: 1, versions: [311] });
+    await store.append("a", [{ eventType: "Added", data: 1 }]);
+    assert.deepEqual(await from(310), { asked: 1, versions: [311, 312] });
+    assert.deepEqual((await from(100)).versions, behind(100, 312)); // more than are asked for on trust
+  });
+
   it("with nothing but seals in one place, far from all else", async () => {
     const seal = { actorId: "a", events: 0 };
     const seals: Plan = Array.from({ length: 30 }, () => [seal, 60]).flat();
