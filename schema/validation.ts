@@ -45,7 +45,7 @@ function settled(
   if (!mayBeChanged && sameJson(data, output)) return output;
   const stored = copyData(output);
   const changes: Refuse = (issues, cause) => refuse([{ message: CHANGES }, ...issues], cause);
-  return chain(answer(rule, stored, changes), (again) => {
+  return chain(answer(rule, copyData(stored), changes), (again) => {
     return sameJson(stored, again) || sameJson(stored, copyData(again)) ? stored : changes([]);
   });
 }
