@@ -20,7 +20,7 @@ export interface SnapshotPolicy<State> {
   readonly schemaVersion: number;
   /** At least so many events since the snapshot that the load used. */
   readonly every?: number;
-  /** Milliseconds since that snapshot was made; there must be an event behind it. */
+  /** Milliseconds since that snapshot was made; there must be an event behind it. With none yet, it is time at once. */
   readonly after?: number;
   /** Milliseconds that the load took. */
   readonly slowerThan?: number;

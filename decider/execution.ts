@@ -1,6 +1,7 @@
 import { copyEvent, type Event, type NewEvent } from "../event.ts";
 import { ActorDeletedError, InvalidArgumentError, isAetherError, UnknownOutcomeError } from "../errors.ts";
-import { baseStoreOf, commandIdOf } from "../schema/base_store.ts";
+import { commandIdOf } from "../schema/base_store.ts";
+import { isPromise, mapAll } from "../schema/maybe_promise.ts";
 import type { CommandRecord } from "../snapshot/snapshot_store.ts";
 import type { AppendResult, EventStore } from "../store/event_store.ts";
 import { whole } from "../store/range.ts";
@@ -9,10 +10,10 @@ import type { Decider } from "./decider.ts";
 import type { Executed, ExecuteOptions } from "./execute.ts";
 import type { Lane } from "./lane.ts";
 import { catchUp, isNotACommit, loadStanding } from "./load.ts";
-import { RecentCommands, REMEMBERED_COMMANDS } from "./recent_commands.ts";
+import { isCommandId, RecentCommands, REMEMBERED_COMMANDS } from "./recent_commands.ts";
 import { ActorSnapshots } from "./snapshots.ts";
 import { evolved, type Standing } from "./standing.ts";
-import { putStanding, takeStanding } from "./state_cache.ts";
+import { placeIn } from "./state_cache.ts";
 
 /** Milliseconds that a command which lost a race waits at most before it decides again. */
 const MAX_PAUSE = 50;
@@ -20,8 +21,6 @@ const MAX_PAUSE = 50;
 /** One command on one actor. */
 export class Execution<State, Command, E extends Event> {
   readonly #store: EventStore;
-  /** What the state depends on, beside the decider: the store, or the view of it that decodes. */
-  readonly #view: EventStore;
   readonly #decider: Decider<State, Command, E>;
   readonly #actorId: string;
   readonly #command: Command;
@@ -38,11 +37,10 @@ export class Execution<State, Command, E extends Event> {
     options: ExecuteOptions,
   ) {
     const { snapshots, observer, commandId } = options;
-    if (commandId !== undefined && !(typeof commandId === "string" && commandId !== "" && commandId.length <= 128)) {
+    if (commandId !== undefined && !isCommandId(commandId)) {
       throw new InvalidArgumentError({ argument: "commandId" }, "commandId is a text of 1 to 128 characters");
     }
     this.#store = store;
-    this.#view = decider.events === undefined ? store : baseStoreOf(store);
     this.#decider = decider;
     this.#actorId = actorId;
     this.#command = command;
@@ -54,8 +52,8 @@ export class Execution<State, Command, E extends Event> {
 
   async run(lane: Lane): Promise<Executed<State, E>> {
     const { cache } = this.#options;
-    const kept = lane.take(this.#view, this.#decider) ??
-      (cache && takeStanding(cache, this.#view, this.#decider, this.#actorId));
+    const place = cache && placeIn(cache, this.#store, this.#decider, this.#actorId);
+    const kept = lane.take(this.#store, this.#decider) ?? place?.standing;
     this.#standing = kept as Standing<State, E> | undefined;
     try {
       return await this.#execute();
@@ -65,14 +63,14 @@ export class Execution<State, Command, E extends Event> {
     } finally { // a command that is refused leaves the state as it was
       const left = this.#standing as Standing<unknown, Event> | undefined;
       if (left !== undefined && !left.deleted) {
-        lane.leave(this.#view, this.#decider, left);
-        if (cache) putStanding(cache, this.#view, this.#decider, this.#actorId, left);
+        lane.leave(this.#store, this.#decider, left);
+        place?.put(left);
       }
     }
   }
 
   async #execute(): Promise<Executed<State, E>> {
-    // What was kept may be behind: an append would tell, a decision of no events would not.
+    // What was kept may be behind: an append would tell; a decision of no events, or a repetition, would not.
     let isFresh = this.#standing === undefined;
     const began = performance.now();
     let command = this.#standing === undefined ? await this.#load() : undefined;
@@ -81,7 +79,9 @@ export class Execution<State, Command, E extends Event> {
     for (let retries = 0;;) {
       const standing = this.#standing as Standing<State, E>;
       if (command !== undefined) {
-        const executed = await this.#again(command, standing, retries);
+        if (!isFresh) await this.#catchUp(standing);
+        isFresh = true;
+        const executed = await this.#again(command, retries);
         if (executed !== undefined) return executed;
         standing.commands = await this.#lastCommands(standing);
         command = await this.#recent();
@@ -149,8 +149,10 @@ export class Execution<State, Command, E extends Event> {
 
   #decide(state: State): readonly NewEvent[] {
     const decided = this.#decider.decide(this.#command, state);
-    if (Array.isArray(decided)) return decided;
-    if (typeof decided === "object" && decided !== null && !(decided instanceof Promise)) return [decided as NewEvent];
+    const events: readonly unknown[] = Array.isArray(decided) ? decided : [decided];
+    if (events.every((event) => typeof event === "object" && event !== null && !isPromise(event))) {
+      return events as readonly NewEvent[];
+    }
     throw new InvalidArgumentError(
       { argument: "decide" },
       "decide gives an event or an array of events, and no promise",
@@ -177,8 +179,14 @@ export class Execution<State, Command, E extends Event> {
       result = await this.#store.append(this.#actorId, events, { expectedVersion, fence, signal });
     } catch (error) {
       if (commandId === undefined || !isAetherError(error, "UNKNOWN_OUTCOME")) throw error;
-      const { actorIds, eventIds } = error;
-      throw new UnknownOutcomeError({ actorIds, eventIds, commandId }, { cause: error });
+      const { actorIds, eventIds, cause } = error;
+      throw new UnknownOutcomeError({ actorIds, eventIds, commandId }, { cause });
+    }
+    if (result.duplicate) { // stored before, maybe not with all that was decided now
+      await standing.add(result);
+      await this.#catchUp(standing);
+      const events = await this.#decoded(result.events);
+      return { ...result, events, state: (this.#standing as Standing<State, E>).state, retries };
     }
     standing.take(result, state);
     return { ...result as AppendResult<E>, state, retries };
@@ -204,7 +212,6 @@ export class Execution<State, Command, E extends Event> {
   /** What the command did the first time; undefined if that commit is not its: a snapshot has lied. */
   async #again(
     { version, position }: CommandRecord,
-    { state }: Standing<State, E>,
     retries: number,
   ): Promise<Executed<State, E> | undefined> {
     const { signal, commandId } = this.#options;
@@ -212,6 +219,7 @@ export class Execution<State, Command, E extends Event> {
       if (commit.deleted) throw new ActorDeletedError({ actorId: this.#actorId, deletedAtVersion: commit.version });
       if (commit.position !== position || commandIdOf(commit) !== commandId) return undefined;
       const events = await this.#decoded(commit.events);
+      const { state } = this.#standing as Standing<State, E>;
       return { actorId: this.#actorId, version, position, events, duplicate: true, state, retries };
     }
     return undefined;
@@ -220,7 +228,7 @@ export class Execution<State, Command, E extends Event> {
   async #decoded(stored: readonly Event[]): Promise<E[]> {
     const { events: catalogue } = this.#decider;
     if (catalogue === undefined) return stored as E[];
-    const events = await Promise.all(stored.map((event) => catalogue.decode(event)));
+    const events = await mapAll(stored, (event) => catalogue.decode(event));
     return events.filter((event) => event !== undefined);
   }
 }

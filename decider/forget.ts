@@ -1,5 +1,6 @@
 import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { EventStore, SaveOptions } from "../store/event_store.ts";
+import { untilAborted } from "../store/operation.ts";
 import { saved } from "./snapshots.ts";
 import type { StateCache } from "./state_cache.ts";
 
@@ -22,6 +23,7 @@ export async function forgetActor(store: EventStore, actorId: string, options: F
   await store.deleteActor(actorId, { fence, signal });
   cache?.delete(actorId);
   if (snapshots === undefined) return;
-  await saved(snapshots, actorId); // one that is under way would come back
+  // One that is under way would come back.
+  await (signal === undefined ? saved(snapshots, actorId) : untilAborted(saved(snapshots, actorId), signal));
   await snapshots.deleteSnapshot(actorId, { signal });
 }

@@ -94,9 +94,12 @@ export async function loadStanding<State, E extends Event>(
   const loaded = await loadFrom(store, fold, actorId, options, trusted, actor);
   const { version, deleted } = loaded.standing;
   if (deleted && snapshot !== undefined) await actor?.erase(signal);
-  // One of another shape was not looked at closely, but nobody is ahead of the actor.
+  // One of another shape was not looked at closely, but nobody is ahead of the actor. (A replica may be behind.)
   else if (isAhead(snapshot, version) && trusted === undefined && toVersion === Infinity && toPosition === Infinity) {
-    await actor?.isWrong(`its version is ${snapshot.version}, the actor's ${version}`, signal);
+    const latest = await store.getLatestVersion(actorId, { consistency: "leader", signal });
+    if (isAhead(snapshot, latest)) {
+      await actor?.isWrong(`its version is ${snapshot.version}, the actor's ${latest}`, signal);
+    }
   }
   return loaded;
 }

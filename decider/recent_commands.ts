@@ -5,6 +5,11 @@ import type { Commit } from "../store/event_store.ts";
 /** How many commits back a command is known by its id, at least. */
 export const REMEMBERED_COMMANDS = 100;
 
+/** Whether it is a text of 1 to 128 characters. */
+export function isCommandId(id: unknown): id is string {
+  return typeof id === "string" && id !== "" && id.length <= 128;
+}
+
 /** The ids of the commands that led to the last commits of an actor. */
 export class RecentCommands {
   readonly #records: CommandRecord[];
@@ -23,7 +28,7 @@ export class RecentCommands {
 
   /** As far as a snapshot carries them. */
   static ofSnapshot({ commands }: Snapshot): RecentCommands {
-    return new RecentCommands(commands ?? [], commands === undefined ? 0 : Infinity);
+    return commands === undefined ? new RecentCommands([], 0) : new RecentCommands(commands, Infinity);
   }
 
   /** Those of some commits, which are the last or all. */
@@ -47,7 +52,7 @@ export class RecentCommands {
   add(commit: Commit): CommandRecord | undefined {
     this.#commits++;
     const id = commandIdOf(commit);
-    if (id === undefined) return undefined;
+    if (!isCommandId(id)) return undefined; // an append may have put anything there
     const record = { id, version: commit.version, position: commit.position };
     // Cut at twice the number, so that not every addition moves them all.
     if (this.#records.push(record) > 2 * REMEMBERED_COMMANDS) this.#records.splice(0, REMEMBERED_COMMANDS);

@@ -1,5 +1,8 @@
 /** Which snapshot a load may use, and when one is saved. */
+import { isAetherError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import type { StandardResult } from "../schema/standard_schema.ts";
+import { checkFacts } from "../snapshot/check.ts";
 import type { Snapshot, SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Observer } from "../store/observer.ts";
 import type { SnapshotPolicy } from "./decider.ts";
@@ -47,7 +50,14 @@ export class ActorSnapshots<State> {
       return this.#ignored(`its schemaVersion is ${snapshot.schemaVersion}, not ${schemaVersion}`);
     }
     if (schema === undefined) return { snapshot, state: snapshot.state as State };
-    const result = await schema["~standard"].validate(snapshot.state);
+    let result: StandardResult<State>;
+    try {
+      // In a function, since it may throw.
+      result = await within(LOOK_PATIENCE, signal, async () => await schema["~standard"].validate(snapshot.state));
+    } catch (error) {
+      signal?.throwIfAborted();
+      return this.#ignored(`its schema: ${error}`);
+    }
     if (result.issues === undefined) return { snapshot, state: result.value };
     await this.isWrong(result.issues.map(({ message }) => message).join("; "), signal);
     return undefined;
@@ -96,7 +106,7 @@ export class ActorSnapshots<State> {
 
   async #save(snapshot: Snapshot): Promise<void> {
     try {
-      await within(SAVE_PATIENCE, undefined, (signal) => this.#store.saveSnapshot(snapshot, { signal }));
+      await within(SAVE_PATIENCE, undefined, (signal) => this.#store.saveSnapshot(snapshot, { signal }), true);
     } catch (error) {
       this.#failed(error);
     }
@@ -127,10 +137,22 @@ export async function saved(store: SnapshotStore, actorId: string): Promise<void
   await saving.get(store)?.get(actorId);
 }
 
+/** Stores may be anybody's. */
 function isSnapshotOf(actorId: string, snapshot: Snapshot): boolean {
-  const { version, position, timestamp } = snapshot;
-  return snapshot.actorId === actorId && Number.isSafeInteger(version) && version > 0 &&
-    Number.isSafeInteger(position) && position > 0 && !Number.isNaN(Date.parse(timestamp));
+  try {
+    checkFacts({ ...snapshot });
+    return snapshot.actorId === actorId && snapshot.state !== undefined;
+  } catch (error) {
+    if (!isAetherError(error)) throw error;
+    return false;
+  }
+}
+
+/** A process does not stay for it. */
+function unref(timer: unknown): void {
+  const { Deno: deno } = globalThis as { readonly Deno?: { unrefTimer(id: unknown): void } };
+  if (typeof timer === "object") (timer as { unref?(): void }).unref?.();
+  else deno?.unrefTimer(timer);
 }
 
 /** The outcome, unless time is up or the signal comes first, whether or not the work heeds it. */
@@ -138,6 +160,7 @@ async function within<T>(
   milliseconds: number,
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
+  inBackground = false,
 ): Promise<T> {
   signal?.throwIfAborted();
   const ending = new AbortController();
@@ -146,6 +169,7 @@ async function within<T>(
   const timer = setTimeout(() => {
     ending.abort(new DOMException(`no answer within ${milliseconds} ms`, "TimeoutError"));
   }, milliseconds);
+  if (inBackground) unref(timer);
   const abort = (): void => ending.abort(signal?.reason);
   signal?.addEventListener("abort", abort);
   try {

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, ReplayError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { EventCatalogue } from "../schema/event_catalogue.ts";
+import { isPromise } from "../schema/maybe_promise.ts";
 import type { CommandRecord, Snapshot } from "../snapshot/snapshot_store.ts";
 import type { Commit } from "../store/event_store.ts";
 import type { Fold } from "./decider.ts";
@@ -32,7 +33,7 @@ export function evolved<State, E extends Event>(fold: Fold<State, E>, state: Sta
     const { actorId, version, eventType } = event;
     throw new ReplayError({ actorId, version, eventType }, { cause });
   }
-  if (next instanceof Promise) throw new InvalidArgumentError({ argument: "evolve" }, "evolve is synchronous");
+  if (isPromise(next)) throw new InvalidArgumentError({ argument: "evolve" }, "evolve is synchronous");
   return next;
 }
 
@@ -76,7 +77,7 @@ export class Standing<State, E extends Event> {
     let { state } = this;
     for (const stored of commit.events) {
       const decoded = catalogue === undefined ? stored as E : catalogue.decode(stored);
-      const event = decoded instanceof Promise ? await decoded : decoded; // a step for each costs more than the rest
+      const event = isPromise(decoded) ? await decoded : decoded; // a step for each costs more than the rest
       if (event !== undefined) state = evolved(this.#fold, state, event);
     }
     return this.take(commit, state);

@@ -3,9 +3,16 @@ import type { Event } from "../event.ts";
 import type { EventStore } from "../store/event_store.ts";
 import type { Standing } from "./standing.ts";
 
+/** Where a cache has the state of one actor. */
+export interface Place {
+  /** What was taken out of it. */
+  readonly standing: Standing<unknown, Event> | undefined;
+  /** Puts it back, unless the cache was told meanwhile to forget: it may have been this one. */
+  put(standing: Standing<unknown, Event>): void;
+}
+
 // What only this library may do with a cache.
-let take: (cache: StateCache, key: string) => Standing<unknown, Event> | undefined;
-let put: (cache: StateCache, key: string, standing: Standing<unknown, Event>) => void;
+let take: (cache: StateCache, key: string) => Place;
 
 /** Options of {@linkcode StateCache}. */
 export interface StateCacheOptions {
@@ -15,8 +22,8 @@ export interface StateCacheOptions {
 
 /**
  * Keeps the states of actors between commands, so that a command on one that is known takes one round trip: the append,
- * whose expectation tells whether the state was the latest. May be shared by any number of stores and deciders. Its states
- * are not copied: nobody may change them.
+ * whose expectation tells whether the state was the latest. May be shared by any number of stores and deciders; another
+ * view of a store, or a decider that is made again, has states of its own. States are not copied: nobody may change them.
  *
  * @example
  * ```ts
@@ -35,6 +42,8 @@ export interface StateCacheOptions {
 export class StateCache {
   readonly #size: number;
   readonly #standings = new Map<string, Standing<unknown, Event>>();
+  /** How often it was told to forget. */
+  #forgot = 0;
 
   /** Empty. */
   constructor({ size = 1_000 }: StateCacheOptions = {}) {
@@ -51,50 +60,39 @@ export class StateCache {
 
   /** Forgets all. */
   clear(): void {
+    this.#forgot++;
     this.#standings.clear();
   }
 
   /** Forgets what it holds of an actor, of whatever store and decider. */
   delete(actorId: string): void {
+    this.#forgot++;
     for (const key of this.#standings.keys()) if (actorIdOf(key) === actorId) this.#standings.delete(key);
   }
 
   static {
-    take = (cache, key): Standing<unknown, Event> | undefined => {
+    take = (cache, key): Place => {
       const standing = cache.#standings.get(key);
       cache.#standings.delete(key);
-      return standing;
+      const forgot = cache.#forgot;
+      return { standing, put: (standing) => cache.#forgot === forgot && cache.#put(key, standing) };
     };
-    put = (cache, key, standing): void => {
-      cache.#standings.set(key, standing); // it was taken out: now it is the latest
-      if (cache.#standings.size <= cache.#size) return;
-      for (const oldest of cache.#standings.keys()) {
-        cache.#standings.delete(oldest);
-        return;
-      }
-    };
+  }
+
+  #put(key: string, standing: Standing<unknown, Event>): void {
+    this.#standings.delete(key);
+    this.#standings.set(key, standing); // now it is the latest
+    if (this.#standings.size <= this.#size) return;
+    for (const oldest of this.#standings.keys()) {
+      this.#standings.delete(oldest);
+      return;
+    }
   }
 }
 
 /** Takes out what a cache holds of an actor. */
-export function takeStanding(
-  cache: StateCache,
-  store: EventStore,
-  decider: object,
-  actorId: string,
-): Standing<unknown, Event> | undefined {
+export function placeIn(cache: StateCache, store: EventStore, decider: object, actorId: string): Place {
   return take(cache, keyOf(store, decider, actorId));
-}
-
-/** Puts it back. */
-export function putStanding(
-  cache: StateCache,
-  store: EventStore,
-  decider: object,
-  actorId: string,
-  standing: Standing<unknown, Event>,
-): void {
-  put(cache, keyOf(store, decider, actorId), standing);
 }
 
 const numbers = new WeakMap<object, number>();

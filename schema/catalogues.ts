@@ -4,7 +4,7 @@ import { InvalidArgumentError, SchemaError } from "../errors.ts";
 import type { Event, NewEvent } from "../event.ts";
 import { rejectEvent } from "../validate.ts";
 import type { EventCatalogue } from "./event_catalogue.ts";
-import { chain, isPromise, type MaybePromise } from "./maybe_promise.ts";
+import { chain, isPromise, mapAll, type MaybePromise } from "./maybe_promise.ts";
 
 /** How events are decoded: which are wanted, and who is told of those that cannot be. */
 export interface Decoding {
@@ -74,14 +74,10 @@ export class Catalogues {
   encode(actorId: string, events: readonly NewEvent[]): MaybePromise<readonly NewEvent[]> {
     const catalogue = this.of(actorId);
     if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events must be an array");
-    let later = false;
-    const encoded = events.map((event: NewEvent, index) => {
+    return mapAll(events, (event: NewEvent, index) => {
       if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
-      const one = catalogue.encode(event, actorId);
-      later ||= isPromise(one);
-      return one;
+      return catalogue.encode(event, actorId);
     });
-    return later ? Promise.all(encoded) : encoded as NewEvent[];
   }
 
   /** What is wanted of an actor's events, by their names of today. */

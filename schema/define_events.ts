@@ -116,7 +116,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     const rule = this.#byName.get(eventType);
     if (rule === undefined || rule.eventType !== eventType) return refuse([unknownType(this.actorType, rule)]);
     const metadata = withSchemaVersion(copyMetadata(own.metadata), rule.schemaVersion);
-    const data = validated(rule, own.data, refuse);
+    const data = validated(rule, own.data, refuse, true);
     if (isPromise(data)) return data.then((late) => this.#encode(own, late, metadata));
     return this.#encode(own, data, metadata);
   }
@@ -178,6 +178,7 @@ function upcast(rule: EventRule, { data, metadata }: Event, refuse: Refuse): unk
     } catch (cause) {
       refuse([{ message: `upcasting from version ${step} to ${step + 1} threw ${cause}` }], cause);
     }
+    if (isPromise(current)) refuse([{ message: `upcasting from version ${step} to ${step + 1} gave a promise` }]);
   }
   return current;
 }

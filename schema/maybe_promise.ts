@@ -12,3 +12,20 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
 export function chain<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
   return isPromise(value) ? value.then(next) : next(value);
 }
+
+/** As `items.map(map)`; the promises among them are waited for. What throws at once is the one error of them all. */
+export function mapAll<T, U>(items: readonly T[], map: (item: T, index: number) => MaybePromise<U>): MaybePromise<U[]> {
+  const results: MaybePromise<U>[] = [];
+  let later = false;
+  try {
+    for (const [index, item] of items.entries()) {
+      const result = map(item, index);
+      later ||= isPromise(result);
+      results.push(result);
+    }
+  } catch (error) {
+    for (const result of results) if (isPromise(result)) result.catch(() => {});
+    throw error;
+  }
+  return later ? Promise.all(results) : results as U[];
+}

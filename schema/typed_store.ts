@@ -22,7 +22,7 @@ import { copyMetadata, rejectEvent } from "../validate.ts";
 import { setBaseStore, viewOf } from "./base_store.ts";
 import type { Catalogues } from "./catalogues.ts";
 import { Mapped } from "./mapped.ts";
-import { chain, isPromise, type MaybePromise } from "./maybe_promise.ts";
+import { chain, isPromise, mapAll, type MaybePromise } from "./maybe_promise.ts";
 import { withoutSchemaVersion } from "./schema_version.ts";
 import { Turns } from "./turns.ts";
 import { ViewFilter } from "./view_filter.ts";
@@ -60,6 +60,7 @@ export class TypedStore implements EventStore {
         [own.actorId],
         () => this.#catalogues.encodeWhole(own),
         (encoded) => this.#result(this.#store.saveEvent(encoded, held)),
+        held.signal,
       );
     } catch (error) {
       return Promise.reject(error);
@@ -77,6 +78,7 @@ export class TypedStore implements EventStore {
         [actorId],
         () => this.#catalogues.encode(actorId, events),
         (encoded) => this.#result(this.#store.append(actorId, encoded as never, own)),
+        own?.signal,
       ) as Promise<never>;
     } catch (error) {
       return Promise.reject(error);
@@ -101,6 +103,7 @@ export class TypedStore implements EventStore {
           }
           return results;
         },
+        own?.signal,
       ) as Promise<never>;
     } catch (error) {
       return Promise.reject(error);
@@ -164,6 +167,7 @@ export class TypedStore implements EventStore {
       [actorId],
       () => this.#catalogues.of(actorId),
       () => this.#store.deleteActor(actorId, held),
+      held.signal,
     );
   }
 
@@ -172,13 +176,10 @@ export class TypedStore implements EventStore {
   }
 
   #encodeAll(requests: readonly CommitRequest<Event, string>[]): MaybePromise<CommitRequest<Event, string>[]> {
-    let later = false;
-    const encoded = requests.map((request) => {
+    return mapAll(requests, (request) => {
       const events = this.#catalogues.encode(request.actorId, request.events);
-      later ||= isPromise(events);
       return chain(events, (events) => ({ ...request, events }));
     });
-    return later ? Promise.all(encoded) : encoded as CommitRequest<Event, string>[];
   }
 
   async #result(answer: Promise<AppendResult>): Promise<AppendResult> {

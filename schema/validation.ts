@@ -18,26 +18,34 @@ const asynchronous = new WeakSet<EventRule>();
  * Output that is not the input, or that JSON would change, goes through the schema once more: for otherwise what is
  * saved would not be what is read.
  */
-export function validated(rule: EventRule, data: unknown, refuse: Refuse): MaybePromise<unknown> {
-  if (asynchronous.has(rule)) return validatedLater(rule, data, refuse);
+export function validated(rule: EventRule, data: unknown, refuse: Refuse, isNew = false): MaybePromise<unknown> {
+  if (asynchronous.has(rule)) return validatedLater(rule, data, refuse, isNew);
   const result = ask(rule, data, refuse);
-  if (!isPromise(result)) return settled(rule, data, outputOf(result, refuse), refuse);
+  if (!isPromise(result)) return settled(rule, data, outputOf(result, refuse), refuse, isNew);
   asynchronous.add(rule);
   result.catch(() => {}); // it is asked again
-  return validatedLater(rule, data, refuse);
+  return validatedLater(rule, data, refuse, isNew);
 }
 
 /** Of a copy: the caller may change its data before the answer comes. */
-function validatedLater(rule: EventRule, data: unknown, refuse: Refuse): MaybePromise<unknown> {
+function validatedLater(rule: EventRule, data: unknown, refuse: Refuse, isNew: boolean): MaybePromise<unknown> {
   const copy = copyData(data);
-  return chain(answer(rule, copy, refuse), (output) => settled(rule, copy, output, refuse));
+  return chain(answer(rule, copy, refuse), (output) => settled(rule, copy, output, refuse, isNew));
 }
 
-function settled(rule: EventRule, data: unknown, output: unknown, refuse: Refuse): MaybePromise<unknown> {
-  if (sameJson(data, output)) return output;
+function settled(
+  rule: EventRule,
+  data: unknown,
+  output: unknown,
+  refuse: Refuse,
+  isNew: boolean,
+): MaybePromise<unknown> {
+  // What was given back itself may have been changed in place: of what is to be stored that is found out.
+  const mayBeChanged = isNew && typeof output === "object" && output === data;
+  if (!mayBeChanged && sameJson(data, output)) return output;
   const stored = copyData(output);
   const changes: Refuse = (issues, cause) => refuse([{ message: CHANGES }, ...issues], cause);
-  return chain(answer(rule, stored, changes), (again) => {
+  return chain(answer(rule, copyData(stored), changes), (again) => {
     return sameJson(stored, again) || sameJson(stored, copyData(again)) ? stored : changes([]);
   });
 }

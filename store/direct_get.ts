@@ -47,7 +47,7 @@ export class DirectGet {
       if (before !== "" && Number(before) !== (messages.at(-1)?.sequence ?? 0)) {
         throw new Failed({ kind: "silence", description: `${subject}: a message of the answer is missing` });
       }
-      if (code === 0) messages.push(new DirectMessage(message, of));
+      if (code === 0) messages.push(new DirectMessage(message, of, text));
       return code !== 0;
     });
     const text = headerText(last);
@@ -102,10 +102,10 @@ class DirectMessage implements RawMessage {
   readonly #headers: string;
   readonly #timeAt: number;
 
-  constructor(message: Msg, subject: Uint8Array | undefined) {
+  constructor(message: Msg, subject: Uint8Array | undefined, headers: string = headerText(message)) {
     this.#message = message;
     this.#subject = subject;
-    this.#headers = headerText(message);
+    this.#headers = headers;
     // The server's own come last, whatever the writer's are.
     const begins = this.#headers.lastIndexOf(SEQUENCE) + SEQUENCE.length;
     const ends = this.#headers.indexOf("\r\n", begins);
@@ -134,6 +134,7 @@ class DirectMessage implements RawMessage {
     const inside = insideOf(this.#message);
     if (inside === undefined || this.#subject === undefined) return undefined;
     const { sequence, storedAt } = this;
-    return { sequence, storedAt, subjectBytes: this.#subject, ...inside };
+    const { data, headersLength } = inside;
+    return { sequence, storedAt, subjectBytes: this.#subject, data, headersLength };
   }
 }

@@ -6,7 +6,9 @@ import type { Decider } from "../decider/decider.ts";
 import { execute } from "../decider/execute.ts";
 import { load } from "../decider/load.ts";
 import { evolved } from "../decider/standing.ts";
+import { isPromise, mapAll } from "../schema/maybe_promise.ts";
 import type { EventStore } from "../store/event_store.ts";
+import { copyData } from "../validate.ts";
 import { assertError, assertEvents, attempt, attemptAsync, type ExpectedError, refused } from "./expectations.ts";
 
 /**
@@ -123,7 +125,7 @@ function storedDecisionOf<State, Command, E extends Event>(
   command: Command,
 ): StoredDecision<State, E> {
   const run = async () => {
-    const stored = await Promise.all(events.map((event) => decider.events?.encode(event, actorId) ?? event));
+    const stored = await mapAll(events, (event) => decider.events?.encode(event, actorId) ?? event);
     if (stored.length > 0) await store.append(actorId, stored, { expectedVersion: 0 });
     const outcome = await attemptAsync(() => execute(store as EventStore<E>, decider, actorId as never, command));
     return { outcome, version: await store.getLatestVersion(actorId) };
@@ -139,7 +141,7 @@ function storedDecisionOf<State, Command, E extends Event>(
     async expectEvents(expected): Promise<void> {
       assertEvents((await executed()).events, expected);
       const stored = await store.getEvents(actorId, events.length + 1);
-      const decoded = await Promise.all(stored.map((event) => decider.events ? decider.events.decode(event) : event));
+      const decoded = await mapAll(stored, (event) => decider.events ? decider.events.decode(event) : event);
       assertEvents(decoded as readonly NewEvent[], expected);
     },
     async expectNothing(): Promise<void> {
@@ -163,10 +165,11 @@ function encoded<State, Command, E extends Event>(
   { events }: Decider<State, Command, E>,
   event: NewEvent<E>,
 ): NewEvent<E> {
-  const encoded = events?.encode(event);
-  if (!(encoded instanceof Promise)) return encoded ?? event;
+  const plain = { ...event, data: copyData(event.data) };
+  const encoded = events?.encode(plain) ?? plain;
+  if (!isPromise(encoded)) return encoded as NewEvent<E>;
   encoded.catch(() => {});
-  return event;
+  return plain as NewEvent<E>;
 }
 
 function folded<State, Command, E extends Event>(

@@ -335,18 +335,87 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
     assert.equal(await store.position(), 0);
   });
 
+  promises("the state behind events that were stored before is that of what is stored", async (store) => {
+    // The decider names its events, and decides otherwise the second time.
+    const naming = {
+      ...counter,
+      decide: ({ add }: { add: number }) => ({ eventType: "Added", id: "e-1", data: { by: add } }) as const,
+    };
+    const cache = new StateCache();
+    await execute(store, counter, "counter-1", { add: 1 }, { cache });
+    await execute(wrapped(store, {}), naming, "counter-1", { add: 10 });
+    await execute(store, naming, "counter-2", { add: 0 }, { cache });
+    const racing = wrapped(store, {
+      async append(...args) {
+        await execute(store, naming, "counter-3", { add: 10 });
+        await store.append("counter-3", [added(7)]);
+        return await store.append(...args);
+      },
+    });
+    const { duplicate, state, events } = await execute(racing, naming, "counter-3", { add: 500 }, { cache });
+    assert.deepEqual([duplicate, state, events[0]?.data], [true, { sum: 17, events: 2 }, { by: 10 }]);
+    const again = await execute(racing, counter, "counter-3", { add: 0 }, { cache });
+    assert.deepEqual(again.state, (await load(store, counter, "counter-3")).state);
+  });
+
+  promises("a repeated command gives the state as of now, also from a cache", async (store) => {
+    const cache = new StateCache();
+    await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: "c-1" });
+    await store.append("counter-1", [added(10)]); // another process
+    const { duplicate, version, state } = await execute(store, counter, "counter-1", { add: 1 }, {
+      cache,
+      commandId: "c-1",
+    });
+    assert.deepEqual([duplicate, version, state.sum], [true, 1, 11]);
+  });
+
+  promises(
+    "a cache that was told to forget an actor does not learn of it from a command that was under way",
+    async (store) => {
+      await store.append("counter-1", [added(1)]);
+      const cache = new StateCache();
+      const { promise: held, resolve: release } = Promise.withResolvers<void>();
+      const { promise: reading, resolve: begun } = Promise.withResolvers<void>();
+      const slow = wrapped(store, {
+        async *readActor(actorId, options) {
+          yield* store.readActor(actorId, options) as AsyncIterable<never>;
+          begun();
+          await held;
+        },
+      });
+      const executing = execute(slow, counter, "counter-1", { add: 0 }, { cache });
+      await reading;
+      await forgetActor(store, "counter-1", { cache });
+      release();
+      await executing;
+      assert.equal(cache.size, 0);
+    },
+  );
+
+  promises("takes no odd id of an append for a command's", async (store) => {
+    await store.append("counter-1", [{ ...added(1), metadata: { commandId: "" } }]);
+    const { state, duplicate } = await execute(store, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
+    assert.deepEqual([state.sum, duplicate], [2, false]);
+    for (const nothing of [[null], [undefined], undefined, null, 7]) {
+      const odd = { ...counter, decide: () => nothing as never };
+      const wrong = (error: unknown): boolean =>
+        isAetherError(error, "INVALID_ARGUMENT") && error.argument === "decide";
+      await assert.rejects(execute(store, odd, "counter-1", { add: 1 }), wrong);
+    }
+  });
+
   promises("says the command's id where the outcome is unknown", async (store) => {
     const stop = new AbortController();
     const silent = wrapped(store, {
       async append(...args) {
         await store.append(...args);
         const { UnknownOutcomeError } = await import("../../mod.ts");
-        throw new UnknownOutcomeError({ actorIds: ["counter-1"], eventIds: ["e-1"] });
+        throw new UnknownOutcomeError({ actorIds: ["counter-1"], eventIds: ["e-1"] }, { cause: "why" });
       },
     });
     await assert.rejects(
       execute(silent, counter, "counter-1", { add: 1 }, { commandId: "c-1", signal: stop.signal }),
-      (error) => isAetherError(error, "UNKNOWN_OUTCOME") && error.commandId === "c-1",
+      (error) => isAetherError(error, "UNKNOWN_OUTCOME") && error.commandId === "c-1" && error.cause === "why",
     );
     const { duplicate, state } = await execute(store, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
     assert.deepEqual([duplicate, state.sum], [true, 1]);

@@ -259,6 +259,52 @@ function keepsItsPromises(open: (namespace: string) => Opened | Promise<Opened>)
   });
 
   promises(
+    "a schema of states that throws, rejects or never answers costs time and nothing else",
+    async (store, snapshots) => {
+      await execute(store, keeping({ every: 1 }), "counter-1", { add: 1 }, { snapshots });
+      await saved(snapshots, 1);
+      const schemas = [() => {
+        throw new Error("no");
+      }, () => Promise.reject(new Error("no"))];
+      for (const validate of schemas) {
+        const decider = keeping({ schema: { "~standard": { version: 1, vendor: "test", validate } } });
+        assert.deepEqual((await load(store, decider, "counter-1", { snapshots })).state, { sum: 1, events: 1 });
+      }
+      const stop = new AbortController();
+      const { promise, resolve } = Promise.withResolvers<never>();
+      const validate = () => (stop.abort(new Error("stopped")), promise);
+      const hanging = keeping({ schema: { "~standard": { version: 1, vendor: "test", validate } } });
+      await assert.rejects(load(store, hanging, "counter-1", { snapshots, signal: stop.signal }), /stopped/);
+      resolve(undefined as never);
+    },
+  );
+
+  promises("what a store gives that is no snapshot is not used", async (store) => {
+    const { position } = await store.append("counter-1", [{ eventType: "Added", data: { by: 1 } }]);
+    const timestamp = "2026-01-01T00:00:00.000Z";
+    const truth = {
+      actorId: "counter-1",
+      version: 1,
+      position,
+      state: { sum: 1, events: 1 },
+      schemaVersion: 1,
+      timestamp,
+    };
+    const odd = [{ commands: null }, { commands: [null] }, { commands: 5 }, { state: undefined }, { timestamp: 5 }];
+    for (const fields of odd) {
+      let deleted = 0;
+      const snapshots: SnapshotStore = {
+        saveSnapshot: () => Promise.resolve(),
+        getLatestSnapshot: () => Promise.resolve({ ...truth, ...fields } as never),
+        deleteSnapshot: () => (deleted++, Promise.resolve()),
+      };
+      const options = { snapshots, commandId: "c-1" };
+      assert.equal((await execute(store, keeping({}), "counter-1", { add: 0 }, options)).state.sum, 1);
+      assert.equal(deleted, 1);
+    }
+  });
+
+  promises(
     "of a deleted actor none is used, and the load that meets the tombstone erases it",
     async (store, snapshots) => {
       const decider = keeping({ every: 1 });
