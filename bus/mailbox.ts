@@ -160,7 +160,10 @@ export class Mailbox {
 
   /** False while it has to be waited for. */
   #fill(filling: Filling): boolean {
-    const commit = filling.take(this.#wake, (error) => this.#report.failed(this.#behind === undefined ? "read" : "fill", error));
+    const commit = filling.take(
+      this.#wake,
+      (error) => this.#report.failed(this.#behind === undefined ? "read" : "fill", error),
+    );
     if (commit !== undefined) this.#open(commit);
     else if (!filling.ended) return false;
     else {

@@ -8,7 +8,11 @@ import type { Subjects } from "../store/subjects.ts";
 const MAX_SUBJECTS = 64;
 
 /** Subjects without any message in common. */
-export function subjectsOf({ actorId, actorTypes, shards: some }: Filter, subjects: Subjects, shards: number): string[] {
+export function subjectsOf(
+  { actorId, actorTypes, shards: some }: Filter,
+  subjects: Subjects,
+  shards: number,
+): string[] {
   if (actorId !== undefined) {
     const token = encodeToken(actorId);
     return [subjects.announced(subjects.ofActor(token, shardOfToken(token, shards)))];
