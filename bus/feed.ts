@@ -68,7 +68,7 @@ export class Feed {
       try {
         const subscription = parts.nc.subscribe(subject, { callback, ...queue });
         this.#nats.push(subscription);
-        void subscription.closed.then(() => this.#fail(new ClosedError({ what: "The connection to NATS" })));
+        void subscription.closed.then(() => this.#closed());
       } catch (error) {
         this.close();
         throw new ClosedError({ what: "The connection to NATS" }, { cause: error });
@@ -129,6 +129,12 @@ export class Feed {
     }
     if (this.#failure !== undefined) throw this.#failure;
     if (nc.isClosed()) throw new ClosedError({ what: "The connection to NATS" });
+  }
+
+  async #closed(): Promise<void> {
+    if (this.ended) return;
+    const cause = await this.#parts.nc.closed();
+    this.#fail(new ClosedError({ what: "The connection to NATS" }, cause instanceof Error ? { cause } : undefined));
   }
 
   #refused(error: Error, subject: string): void {

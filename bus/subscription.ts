@@ -1,5 +1,5 @@
 /** A subscription to any bus: who takes, what waits, and how it ends. */
-import { type EventDecodeError, InvalidArgumentError, OverflowError } from "../errors.ts";
+import { ClosedError, type EventDecodeError, InvalidArgumentError, OverflowError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { Filter } from "../store/filter.ts";
 import { Announcement, countOf, type Delivery } from "./announcement.ts";
@@ -115,9 +115,11 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   }
 
   /** The bus can give it nothing more. It keeps what waits. */
-  fail(error: unknown): void {
+  fail(error: Error): void {
     if (!this.#taking) return;
-    if (this.#loop !== undefined) this.#report.failed("subscription", error);
+    // Who has closed the connection knows it; a handler has no other way to learn of anything else.
+    const isMeant = error instanceof ClosedError && error.cause === undefined;
+    if (this.#loop !== undefined && !isMeant) this.#report.failed("subscription", error);
     this.#close({ error });
   }
 

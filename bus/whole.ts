@@ -1,5 +1,6 @@
 /** Reads a commit of several messages, of which the last is at hand. */
 import { encodeToken } from "../actor_id.ts";
+import { Failed } from "../store/answer.ts";
 import { Assembler } from "../store/assembler.ts";
 import type { DirectGet } from "../store/direct_get.ts";
 import type { Commit } from "../store/event_store.ts";
@@ -26,11 +27,13 @@ export async function readWhole(parts: WholeParts, last: Part, operation: Operat
   const subject = subjects.ofActor(encodeToken(last.actorId), last.shard);
   const first = last.sequence - last.parts + 1;
   const wanted = last.parts - 1;
-  const { messages } = await api.reading(
-    operation,
-    () => direct.batch({ seq: first, next_by_subj: subject, batch: wanted }, operation),
-  );
-  const found = new Map<number, RawMessage>(messages.map((message) => [message.sequence, message]));
+  const found = new Map<number, RawMessage>();
+  try {
+    const { messages } = await direct.batch({ seq: first, next_by_subj: subject, batch: wanted }, operation);
+    for (const message of messages) found.set(message.sequence, message);
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error; // the leader may do better
+  }
   const assembler = new Assembler();
   for (let sequence = first; sequence < last.sequence; sequence++) {
     const message = found.get(sequence) ?? await api.reading(operation, () => api.get({ seq: sequence }, operation));

@@ -31,7 +31,11 @@ describe("nats-server, of a stream that is republished", () => {
     for (const [index, [subject, payload]] of parts.entries()) {
       const fields = { "Nats-Batch-Id": last, "Nats-Batch-Sequence": index + 1 };
       const isLast = index === parts.length - 1;
-      answer = server.publish(subject, payload, isLast && last !== "left" ? { ...fields, "Nats-Batch-Commit": 1 } : fields)
+      answer = server.publish(
+        subject,
+        payload,
+        isLast && last !== "left" ? { ...fields, "Nats-Batch-Commit": 1 } : fields,
+      )
         .catch((error: unknown) => error);
     }
     return await answer;
