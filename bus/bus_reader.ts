@@ -66,6 +66,7 @@ export class BusReader {
     this.last = announced.last;
     if (announced.sequence > 0) return this.#decoder.part(announced);
     try {
+      if (announced.sequence !== 0) throw new Error(`${SEQUENCE} is no number`);
       const part = this.#decoder.part(announced);
       if (part.parts === 1 && !part.deleted && part.events.length > 0) return part;
       throw new Error("only what is stored has parts, deletes an actor or has no events");
@@ -113,7 +114,7 @@ class Announced implements RawMessage {
     this.#message = message;
     this.#headers = headerText(message);
     const { sequence, storedAt, last } = storedIn(this.#headers, this.#headers.length);
-    this.sequence = Number.isNaN(sequence) ? 0 : sequence;
+    this.sequence = sequence;
     this.storedAt = storedAt;
     this.last = last;
   }
