@@ -111,7 +111,8 @@ export class Feed {
   /** The same, once everything has come that the server has sent: nobody else in the group is given it. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await Promise.all(this.#nats.map((subscription) => subscription.isClosed() || subscription.drain()));
+    const drained = this.#nats.map((subscription) => subscription.isClosed() || subscription.drain());
+    await Promise.race([Promise.all(drained), this.#parts.nc.closed()]);
   }
 
   async #known(): Promise<void> {
@@ -206,10 +207,15 @@ export class Feed {
       this.#parts.report.event("late", { actorId, position: sequence });
       return true;
     }
-    if (sequence <= this.#latest) this.#positions.clear();
+    if (sequence <= this.#latest) this.#beginAnew();
     this.#latest = sequence;
     this.#latestAt = storedAt;
     return false;
+  }
+
+  #beginAnew(): void {
+    this.#positions.clear();
+    for (const subscription of this.#subscriptions) if (subscription.watchesGaps) subscription.gapsAfter = 0;
   }
 
   /** The position of the first commit that was missed between this one and the actor's last; 0 if none was. */
