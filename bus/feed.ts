@@ -153,7 +153,6 @@ export class Feed {
   }
 
   #receive(message: Msg): void {
-    if (this.#left) return;
     let part: Part;
     try {
       part = this.#parts.reader.read(message);
@@ -238,8 +237,6 @@ export class Feed {
   #undecodable(error: EventDecodeError, { subject }: Msg): void {
     const { subjects, report } = this.#parts;
     const { stream, position } = error;
-    this.#assembler.giveUp();
-    this.#broken();
     report.event("undecodable", { stream, position, subject: error.subject, error: error.message });
     const address = subjects.parse(subjects.ofAnnounced(subject));
     for (const subscription of this.#subscriptions) {

@@ -51,7 +51,8 @@ describe("a NatsEventBus, of commits,", () => {
     const seen = new Collected();
     const gaps: Gap[] = [];
     await using subscription = bus.on({ onGap: (gap) => void gaps.push(gap) }, seen.take);
-    await subscription.ready;
+    await using full = bus.subscribe({ actorId: "order-1", buffer: 3, overflow: "drop-newest" });
+    await Promise.all([subscription.ready, full.ready]);
     await store.append("order-1", several(1));
     const last = await store.position();
     const sealed = { "Aether-Version": 1, "Aether-Previous": last, "Aether-Epoch": 1 };
@@ -71,6 +72,7 @@ describe("a NatsEventBus, of commits,", () => {
     const of = (id: string): number[] => versions(seen.items.filter(({ actorId }) => actorId === id));
     assert.deepEqual([of("account-1"), of("order-1"), of("account-2")], [upTo(20), upTo(4), [1]]);
     assert.deepEqual(gaps, []);
+    assert.equal(full.dropped, 1); // the fourth event: nothing else takes a place
   });
 
   it("announces nothing of a batch that was given up or refused", async () => {
@@ -182,6 +184,29 @@ describe("a NatsEventBus, of commits,", () => {
     await seen.atLeast(300);
     await members[2]?.drain();
     assert.deepEqual(versions(seen.items).toSorted((a, b) => a - b), upTo(300));
+  });
+
+  it("loses nothing that is on its way to the last member of a process while that is drained", async () => {
+    const { store, namespace, bus } = await scene();
+    await using network = await FaultyNetwork.between(server.url);
+    await using nc = await connect({ servers: network.url });
+    await using leaving = await NatsEventBus.open(nc, { namespace });
+    const [here, there] = [new Collected(), new Collected()];
+    const member = leaving.on({ group: "g" }, there.take);
+    await using stays = bus.on({ group: "g" }, here.take);
+    await Promise.all([member.ready, stays.ready]);
+    network.pause();
+    for (const _ of upTo(30)) await store.append("order-1", several(1));
+    const draining = member.drain();
+    network.resume();
+    await draining;
+    await here.atLeast(30 - there.items.length);
+    assert.ok(there.items.length > 0);
+    assert.deepEqual(versions([...here.items, ...there.items]).toSorted((a, b) => a - b), upTo(30));
+    // Whoever comes then has a subscription of the server of his own.
+    await using again = leaving.on({ group: "g" }, there.take);
+    await again.ready;
+    await store.append("order-1", several(1));
   });
 
   it("reads from the leader what no replica has yet, and tells of a commit that cannot be read", async () => {

@@ -175,13 +175,19 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     await append("order-1", 1, 2);
     await seen.atLeast(2);
     network.pause();
+    let known = false;
+    const asked = bus.subscribe({ shards: [1] }); // the server never hears of it over this connection
+    void asked.ready.then(() => known = true);
     network.cut();
     await append("order-1", 5, 2);
     await until(async () =>
       await bus.publish(eventOf("order-2", 1)).then(() => false, (error) => isAetherError(error, "UNAVAILABLE"))
     );
     const subscribing = bus.subscribe({ actorTypes: ["order"] }); // while there is no connection
+    assert.equal(known, false);
     network.resume();
+    await inTime(asked.ready, () => "ready, asked for before the connection was lost");
+    await asked[Symbol.asyncDispose]();
     await inTime(subscribing.ready, () => "ready, behind the connection");
     await append("order-1", 1, 1);
     assert.deepEqual(versions(await seen.atLeast(13)), upTo(13));
