@@ -6,6 +6,7 @@ import { imports } from "./import.ts";
 import { inMemory } from "./in_memory.ts";
 import { localBus } from "./local_bus.ts";
 import type { Row } from "./measure.ts";
+import { natsBus } from "./nats_bus.ts";
 import { readAll } from "./read_all.ts";
 import { reading } from "./reading.ts";
 import { versionLookup } from "./version_lookup.ts";
@@ -13,6 +14,7 @@ import { versionLookup } from "./version_lookup.ts";
 const BENCHES: Readonly<Record<string, (full: boolean) => Promise<Row[]>>> = {
   in_memory: inMemory,
   local_bus: localBus,
+  nats_bus: natsBus,
   append,
   version_lookup: versionLookup,
   reading,

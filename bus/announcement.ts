@@ -8,9 +8,13 @@ export class Announcement {
   /** The position of the first of the actor's commits that were missed right before this one; 0 if none was. */
   readonly missed: number;
 
-  constructor(commit: Commit, missed = 0) {
+  /** Of a commit of which only the last part is at hand: reads it whole; undefined if it is there no more. */
+  readonly read: ((signal: AbortSignal) => Promise<Commit | undefined>) | undefined;
+
+  constructor(commit: Commit, missed = 0, read?: (signal: AbortSignal) => Promise<Commit | undefined>) {
     this.commit = commit;
     this.missed = missed;
+    this.read = read;
   }
 }
 

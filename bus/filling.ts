@@ -1,9 +1,9 @@
-/** Reading what a subscription has missed. */
+/** Reading what a subscription has to give and does not have: what it has missed, or the other parts of a commit. */
 import type { Commit, EventStore } from "../store/event_store.ts";
 import { type Filter, letsEvents } from "../store/filter.ts";
 import type { Gap } from "./event_bus.ts";
 
-/** The commits of a gap, one at a time: no more of them are held than one. */
+/** Commits that are read, one at a time: no more of them are held than one. */
 export class Filling {
   readonly #commits: AsyncIterator<Commit>;
   readonly #stop = new AbortController();
@@ -13,10 +13,8 @@ export class Filling {
   #commit: Commit | undefined;
   #ended = false;
 
-  constructor(store: EventStore, gap: Gap, filter: Filter) {
-    const { actorId, afterPosition, beforePosition } = gap;
-    const range = { afterPosition, toPosition: beforePosition - 1, consistency: "leader" } as const;
-    this.#commits = store.readActor(actorId, { ...range, signal: this.#stop.signal })[Symbol.asyncIterator]();
+  constructor(read: (signal: AbortSignal) => AsyncIterable<Commit>, filter: Filter) {
+    this.#commits = read(this.#stop.signal)[Symbol.asyncIterator]();
     this.#filter = filter;
   }
 
@@ -55,4 +53,11 @@ export class Filling {
     this.#reading = false;
     wake();
   }
+}
+
+/** What lies in a gap. */
+export function missing(store: EventStore, gap: Gap): (signal: AbortSignal) => AsyncIterable<Commit> {
+  const { actorId, afterPosition, beforePosition } = gap;
+  const range = { afterPosition, toPosition: beforePosition - 1, consistency: "leader" } as const;
+  return (signal) => store.readActor(actorId, { ...range, signal });
 }

@@ -11,6 +11,8 @@ export interface Target {
   readonly filter: Filter;
   /** Whether it is to be told of deletions too. */
   readonly deletions: boolean;
+  /** Where it began to listen: it is told of what was missed behind that. Undefined: it is not to be told. */
+  readonly gapsAfter?: number | undefined;
   deliver(delivery: Delivery): void;
 }
 
@@ -70,8 +72,8 @@ export class FilterIndex {
   };
   /** Those without a filter. */
   readonly #all = new Entries();
-  /** Those by event type that want deletions, which are of every type. */
-  readonly #deletions = new Entries();
+  /** Those by event type that want deletions or gaps, which are of every type. */
+  readonly #anyType = new Entries();
   #dispatch = 0;
 
   constructor(shards: number) {
@@ -94,9 +96,9 @@ export class FilterIndex {
       entries.add(entry);
       bucket.set(key, entries);
     }
-    if (name === "eventTypes" && target.deletions) this.#deletions.add(entry);
+    if (name === "eventTypes" && (target.deletions || target.gapsAfter !== undefined)) this.#anyType.add(entry);
     return () => {
-      this.#deletions.delete(entry);
+      this.#anyType.delete(entry);
       for (const key of keys) {
         const entries = bucket.get(key);
         entries?.delete(entry);
@@ -116,17 +118,17 @@ export class FilterIndex {
     if (shard >= 0) this.#publish(shards.get(shard), event, shard);
   }
 
-  committed(commit: Commit): void {
+  /** A commit, and the position of the first of the actor's that were missed right before it; 0 if none was. */
+  committed(commit: Commit, missed = 0, shard: number = this.#shardOf(commit.actorId)): void {
     const { actorId, events, deleted } = commit;
     const { actorId: byActor, eventTypes, actorTypes, shards } = this.#buckets;
-    const shard = this.#shardOf(actorId);
     const announcement = new Announcement(commit);
     this.#dispatch++;
-    const announce = (entries: Entries | undefined): void => this.#announce(entries, announcement, shard);
+    const announce = (entries: Entries | undefined): void => this.#announce(entries, announcement, shard, missed);
     announce(this.#all);
     announce(byActor.get(actorId));
-    if (deleted) announce(this.#deletions);
-    else if (eventTypes.size > 0) { for (const { eventType } of events) announce(eventTypes.get(eventType)); }
+    if (deleted || missed > 0) announce(this.#anyType);
+    if (!deleted && eventTypes.size > 0) { for (const { eventType } of events) announce(eventTypes.get(eventType)); }
     announce(actorTypes.get(actorTypeOf(actorId)));
     announce(shards.get(shard));
   }
@@ -143,17 +145,20 @@ export class FilterIndex {
     return letsActor(filter, actorId, filter.shards && shard < 0 ? this.#shardOf(actorId) : shard);
   }
 
-  #announce(entries: Entries | undefined, announcement: Announcement, shard: number): void {
+  #announce(entries: Entries | undefined, announcement: Announcement, shard: number, missed: number): void {
     if (entries === undefined) return;
     const { commit } = announcement;
     for (const entry of entries.list) {
       if (entry.found === this.#dispatch) continue;
       entry.found = this.#dispatch;
       const { target } = entry;
-      if (commit.deleted && !target.deletions) continue;
+      const isTold = missed > 0 && target.gapsAfter !== undefined && missed - 1 > target.gapsAfter;
+      if (commit.deleted && !target.deletions && !isTold) continue;
       if (!letsActor(target.filter, commit.actorId, shard)) continue;
       const meant = letsEvents(target.filter, commit);
-      if (meant !== undefined) target.deliver(meant === commit ? announcement : new Announcement(meant));
+      // A gap is told at the first commit behind it, whether or not that one has anything for the subscriber.
+      if (isTold) target.deliver(new Announcement(meant ?? { ...commit, events: [] }, missed));
+      else if (meant !== undefined) target.deliver(meant === commit ? announcement : new Announcement(meant));
     }
   }
 

@@ -31,6 +31,28 @@ export class Gaps {
   }
 }
 
+/** The last position of each actor that was met, of those that were met last. */
+export class Positions {
+  readonly #last = new Map<string, number>();
+
+  /** The one before it; undefined if it is not known. */
+  replace(actorId: string, position: number): number | undefined {
+    const before = this.#last.get(actorId);
+    this.#last.delete(actorId);
+    keep(this.#last, actorId, position);
+    return before;
+  }
+
+  /** Of an actor that was not met. */
+  begin(actorId: string, position: number): void {
+    if (!this.#last.has(actorId)) keep(this.#last, actorId, position);
+  }
+
+  clear(): void {
+    this.#last.clear();
+  }
+}
+
 function keep(map: Map<string, number>, actorId: string, position: number): void {
   if (map.size >= ACTORS) map.delete(map.keys().next().value as string);
   map.set(actorId, position);

@@ -1,5 +1,5 @@
 import { checkActorId, MAX_TOKEN_LENGTH } from "../actor_id.ts";
-import { ClosedError, InvalidArgumentError } from "../errors.ts";
+import { ClosedError } from "../errors.ts";
 import type { Event, Select } from "../event.ts";
 import type { Abortable, Commit } from "../store/event_store.ts";
 import type { Observer } from "../store/observer.ts";
@@ -9,7 +9,7 @@ import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } fr
 import { FilterIndex } from "./filter_index.ts";
 import { Group } from "./group.ts";
 import { Report } from "./report.ts";
-import { type Handling, Subscription } from "./subscription.ts";
+import { type Handling, handlingOf, Subscription } from "./subscription.ts";
 import { checkTerms, type Terms } from "./terms.ts";
 
 /** Options of a {@linkcode LocalEventBus}. */
@@ -99,11 +99,7 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
     options: HandlerOptions<E, Types, ActorTypes>,
     handler: (event: Select<E, Types, ActorTypes>) => void | Promise<void>,
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    if (typeof handler !== "function") {
-      throw new InvalidArgumentError({ argument: "handler" }, "The handler is a function");
-    }
-    const handling = { handler, onError: options.onError?.bind(options) } as Handling;
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>, handling) as never;
+    return this.#subscribe(options as SubscribeOptions<Event, string, string>, handlingOf(options, handler)) as never;
   }
 
   /** Ends every subscription at once: iterations reject with CLOSED, handlers are given nothing more. */

@@ -3,7 +3,7 @@ import type { Event } from "../event.ts";
 import type { Commit } from "../store/event_store.ts";
 import { actorOf, Announcement, countOf, type Delivery } from "./announcement.ts";
 import type { Gap } from "./event_bus.ts";
-import { Filling } from "./filling.ts";
+import { Filling, missing } from "./filling.ts";
 import { Gaps } from "./gaps.ts";
 import type { Report } from "./report.ts";
 import { Ring } from "./ring.ts";
@@ -26,7 +26,7 @@ export class Mailbox {
   /** Kept only for who wants to know. */
   readonly #gaps: Gaps | undefined;
   #filling: Filling | undefined;
-  /** Given once the gap before it is filled. */
+  /** Given once the gap before it is filled, if it is one. */
   #behind: Commit | undefined;
   #discarded = false;
 
@@ -122,14 +122,21 @@ export class Mailbox {
     this.#report.event("dropped", { actorId, count, overflow: this.#terms.overflow });
   }
 
-  #begin({ commit, missed }: Announcement): void {
+  #begin({ commit, missed, read }: Announcement): void {
+    if (read !== undefined) {
+      this.#filling = new Filling(async function* (signal) {
+        const whole = await read(signal);
+        if (whole !== undefined) yield whole;
+      }, this.#terms.filter);
+      return;
+    }
     const gap = this.#gapBefore(commit, missed);
     const { fill, onGap, filter } = this.#terms;
     if (gap !== undefined) {
       if (onGap !== undefined) this.#report.call("onGap", () => onGap(gap));
       if (this.#discarded) return; // by onGap
       if (fill !== undefined) {
-        this.#filling = new Filling(fill, gap, filter);
+        this.#filling = new Filling(missing(fill, gap), filter);
         this.#behind = commit;
         return;
       }
@@ -153,14 +160,17 @@ export class Mailbox {
 
   /** False while it has to be waited for. */
   #fill(filling: Filling): boolean {
-    const commit = filling.take(this.#wake, (error) => this.#report.failed("fill", error));
+    const commit = filling.take(
+      this.#wake,
+      (error) => this.#report.failed(this.#behind === undefined ? "read" : "fill", error),
+    );
     if (commit !== undefined) this.#open(commit);
     else if (!filling.ended) return false;
     else {
-      const behind = this.#behind as Commit;
+      const behind = this.#behind;
       this.#filling = undefined;
       this.#behind = undefined;
-      this.#open(behind);
+      if (behind !== undefined) this.#open(behind);
     }
     return true;
   }

@@ -28,6 +28,12 @@ export class Report {
     console.error(`Bus ${this.#namespace}: ${callback} failed${at}:`, error);
   }
 
+  /** A message that was published and did not pass the server. */
+  refused(subject: string, error: Error): void {
+    if (this.#observes) this.event("publishRefused", { subject });
+    else console.error(`Bus ${this.#namespace}: the server refused what was published:`, error);
+  }
+
   /** Calls a callback of a subscriber; `void` functions may be async, and what they reject with is reported too. */
   call(callback: string, work: () => unknown): void {
     try {

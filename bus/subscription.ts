@@ -1,5 +1,5 @@
 /** A subscription to any bus: who takes, what waits, and how it ends. */
-import { InvalidArgumentError, OverflowError } from "../errors.ts";
+import { ClosedError, type EventDecodeError, InvalidArgumentError, OverflowError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { Filter } from "../store/filter.ts";
 import { Announcement, countOf, type Delivery } from "./announcement.ts";
@@ -16,6 +16,18 @@ export interface Handling {
   readonly onError?: ((error: unknown, event: Event) => unknown) | undefined;
 }
 
+/** @throws {InvalidArgumentError} unless it is a function */
+export function handlingOf(
+  options: { readonly onError?: unknown },
+  handler: unknown,
+): Handling {
+  if (typeof handler !== "function") {
+    throw new InvalidArgumentError({ argument: "handler" }, "The handler is a function");
+  }
+  const { onError } = options;
+  return { handler, onError: typeof onError === "function" ? onError.bind(options) : undefined } as Handling;
+}
+
 /** What the bus does its part with. */
 export interface SubscriptionParts {
   readonly terms: Terms;
@@ -25,6 +37,8 @@ export interface SubscriptionParts {
   readonly ready: Promise<void>;
   /** The bus is to deliver no more. Called once. */
   readonly leave: () => void;
+  /** Before it leaves to be drained: resolves once all has come that nobody else is given. Left out: it has. */
+  readonly quiesce?: (() => Promise<void> | undefined) | undefined;
 }
 
 /** Told by the bus of every event that its filter lets through, by `deliver`. */
@@ -33,6 +47,10 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   readonly filter: Filter;
   /** Whether it wants to be told of deletions too. */
   readonly deletions: boolean;
+  /** Whether it wants to be told of gaps. */
+  readonly watchesGaps: boolean;
+  /** Where it began to listen, if it wants to be told of what was missed since: the bus knows. */
+  gapsAfter: number | undefined = undefined;
   readonly #terms: Terms;
   readonly #report: Report;
   readonly #mailbox: Mailbox;
@@ -40,19 +58,22 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   readonly #iteration: Iteration | undefined;
   readonly #consumer: Consumer;
   readonly #leave: () => void;
+  readonly #quiesce: (() => Promise<void> | undefined) | undefined;
   #taking = true;
   #woken = false;
   #read = false;
   /** Who waits for the end. */
   #drained: PromiseWithResolvers<void> | undefined;
 
-  constructor({ terms, report, handling, ready, leave }: SubscriptionParts) {
+  constructor({ terms, report, handling, ready, leave, quiesce }: SubscriptionParts) {
     this.ready = ready;
     this.filter = terms.filter;
     this.deletions = terms.onDeleted !== undefined;
+    this.watchesGaps = terms.onGap !== undefined || terms.fill !== undefined;
     this.#terms = terms;
     this.#report = report;
     this.#leave = leave;
+    this.#quiesce = quiesce;
     const wake = (): void => this.#wake();
     this.#mailbox = new Mailbox(terms, report, wake);
     if (handling !== undefined) {
@@ -85,8 +106,27 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     this.#close({ error });
   }
 
+  /** A message that is none: told at once, whatever waits. What nobody is told of is counted. */
+  undecodable(error: EventDecodeError): void {
+    if (!this.#taking) return;
+    const { onUndecodable } = this.#terms;
+    if (onUndecodable === undefined) this.#mailbox.dropped++;
+    else queueMicrotask(() => this.#taking && this.#report.call("onUndecodable", () => onUndecodable(error)));
+  }
+
+  /** The bus can give it nothing more. It keeps what waits. */
+  fail(error: Error): void {
+    if (!this.#taking) return;
+    // Who has closed the connection knows it; a handler has no other way to learn of anything else.
+    const isMeant = error instanceof ClosedError && error.cause === undefined;
+    if (this.#loop !== undefined && !isMeant) this.#report.failed("subscription", error);
+    this.#close({ error });
+  }
+
   drain(): Promise<void> {
-    this.#close();
+    const quiet = this.#taking && this.#drained === undefined ? this.#quiesce?.() : undefined;
+    if (quiet !== undefined) void quiet.then(() => this.#close());
+    else if (this.#drained === undefined || !this.#taking) this.#close();
     this.#drained ??= Promise.withResolvers();
     return this.#drained.promise;
   }

@@ -40,18 +40,22 @@ export class PlainMessages {
   /** `<prefix><shard>.` by shard, of those that were met. */
   readonly #beginnings: Uint8Array[] = [];
 
-  constructor(subjects: Subjects, shards: number) {
-    this.#prefix = subjects.events.slice(0, -">".length);
+  /** By default where they are stored; or `subjects.bus`, where they are announced. */
+  constructor(subjects: Subjects, shards: number, wildcard: string = subjects.events) {
+    this.#prefix = wildcard.slice(0, -">".length);
     this.#shards = shards;
   }
 
   /** Undefined if it is another one, or wrong. Whoever asked for one actor's messages knows whose they are. */
   read(message: MessageBytes, known?: Address): Part | undefined {
+    const text = plainText(message.data);
+    return text === undefined ? undefined : this.readText(text, message, known);
+  }
+
+  /** The same of a message whose text is at hand. One that was never stored has the sequence 0, and no back link. */
+  readText(text: string, message: MessageBytes, known?: Address): Part | undefined {
     const { sequence, storedAt, subjectBytes, data, headersLength } = message;
-    // Headers and payload at once: a view of either costs more than to decode it. Headers are ASCII, so places agree.
-    const text = lenientUtf8.decode(data);
-    if (text.includes(REPLACED)) return undefined;
-    const numbers = numbersIn(text, data, headersLength);
+    const numbers = numbersIn(text, data, headersLength, sequence === 0 ? 0 : NaN);
     const events = numbers && eventsIn(text.slice(headersLength), numbers.version);
     if (numbers === undefined || events === undefined) return undefined;
     const { actorId } = events[0] as Event;
@@ -85,6 +89,15 @@ export class PlainMessages {
   }
 }
 
+/**
+ * Headers and payload at once: a view of either costs more than to decode it. Headers are ASCII, so places agree.
+ * Undefined if it may be no UTF-8.
+ */
+export function plainText(data: Uint8Array): string | undefined {
+  const text = lenientUtf8.decode(data);
+  return text.includes(REPLACED) ? undefined : text;
+}
+
 interface Numbers {
   readonly version: number;
   readonly previous: number;
@@ -95,9 +108,8 @@ interface Numbers {
  * Undefined if one is missing or wrong, or there are other headers of this library. Characters are looked at as bytes:
  * those of a text cost twice as much on Bun.
  */
-function numbersIn(text: string, data: Uint8Array, end: number): Numbers | undefined {
+function numbersIn(text: string, data: Uint8Array, end: number, previous: number): Numbers | undefined {
   let version = NaN;
-  let previous = NaN;
   let epoch = 0;
   for (let at = nextLine(data, STATUS_LINE, end); at < end; at = nextLine(data, at, end)) {
     if (data[at] !== A) continue;
@@ -116,7 +128,7 @@ function nextLine(data: Uint8Array, begin: number, end: number): number {
 }
 
 /** The digits up to the end of the line; NaN if they are no whole number. */
-function numberAt(data: Uint8Array, begin: number): number {
+export function numberAt(data: Uint8Array, begin: number): number {
   let value = 0;
   let at = begin;
   for (; data[at] !== CR; at++) {

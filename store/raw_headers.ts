@@ -18,6 +18,12 @@ export function insideOf(message: Msg): { readonly data: Uint8Array; readonly he
   return { data, headersLength: Math.max(0, length) };
 }
 
+/** The subject as it came; undefined if this version of the client keeps it elsewhere. */
+export function subjectOf(message: Msg): Uint8Array | undefined {
+  const subject = (message as Msg & Inside)._msg?.subject;
+  return subject instanceof Uint8Array ? subject : undefined;
+}
+
 /** The headers as text; empty if the message has none. */
 export function headerText(message: Msg): string {
   const inside = insideOf(message);
@@ -43,5 +49,5 @@ export function statusIn(text: string): { readonly code: number; readonly descri
 /** What the client's message holds: its headers are the first `hdr` bytes. */
 interface Inside {
   readonly _rdata?: unknown;
-  readonly _msg?: { readonly hdr?: unknown };
+  readonly _msg?: { readonly hdr?: unknown; readonly subject?: unknown };
 }

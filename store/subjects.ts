@@ -18,6 +18,7 @@ export class Subjects {
   /** Where the server announces what was committed. */
   readonly bus: string;
   readonly #prefix: string;
+  readonly #busPrefix: string;
   readonly #fencePrefix: string;
   readonly #shards: number;
 
@@ -27,13 +28,24 @@ export class Subjects {
     this.#fencePrefix = `aether.${namespace}.fence.`;
     this.events = `${this.#prefix}>`;
     this.fences = `${this.#fencePrefix}>`;
-    this.bus = `aether.${namespace}.bus.>`;
+    this.#busPrefix = `aether.${namespace}.bus.`;
+    this.bus = `${this.#busPrefix}>`;
     this.#shards = shards;
   }
 
   /** The one subject of an actor, by its encoded id. */
   ofActor(token: string, shard: number): string {
     return `${this.#prefix}${shard}.${actorTypeOf(token)}.${token}`;
+  }
+
+  /** Where what has this subject is announced; either may have wildcards. */
+  announced(subject: string): string {
+    return this.#busPrefix + subject.slice(this.#prefix.length);
+  }
+
+  /** The subject of what is announced there. */
+  ofAnnounced(subject: string): string {
+    return subject.startsWith(this.#busPrefix) ? this.#prefix + subject.slice(this.#busPrefix.length) : subject;
   }
 
   /** The fence of a shard. */

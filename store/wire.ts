@@ -180,7 +180,8 @@ export class Decoder {
     const { part, parts } = partOf(message);
     if (!(part >= 1) || part > parts) this.#fail(message, `${HEADER.part} is ${message.header(HEADER.part)}`);
     const events = this.#events(message, address.actorId, head.version);
-    const previous = part > 1 ? head.sequence - 1 : this.#number(message, HEADER.previous);
+    const { sequence } = head; // 0: it was announced and never stored
+    const previous = part > 1 || sequence === 0 ? Math.max(0, sequence - 1) : this.#number(message, HEADER.previous);
     return { ...address, ...head, previous, storedAt: message.storedAt, part, parts, events };
   }
 
