@@ -113,7 +113,8 @@ class Announced implements RawMessage {
     this.subject = subjects.ofAnnounced(message.subject);
     this.#message = message;
     this.#headers = headerText(message);
-    const { sequence, storedAt, last } = storedIn(this.#headers, this.#headers.length);
+    const bytes = new TextEncoder().encode(this.#headers); // of other headers than ASCII the places would differ
+    const { sequence, storedAt, last } = storedIn(this.#headers, bytes, bytes.length);
     this.sequence = sequence;
     this.storedAt = storedAt;
     this.last = last;
