@@ -3,8 +3,12 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../testing/nats_health.ts";
 import { Sandbox } from "../testing/sandbox.ts";
+
+/** It usually takes 100. */
+const CLOSING_MILLISECONDS = 5000;
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -67,8 +71,11 @@ export class Chromium {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(new Error("Chromium was closed"));
     this.#socket?.close();
-    // All of its processes, while those that are killed would be waited for by nobody.
-    await this.#sandbox.end("SIGTERM");
+    // In order, for the sake of its other processes; if it hangs it is killed.
+    const over = new AbortController();
+    const late = delay(CLOSING_MILLISECONDS, undefined, over).catch(() => {});
+    await Promise.race([this.#sandbox.end("SIGTERM"), late]);
+    over.abort();
     await this.#sandbox.remove();
   }
 

@@ -8,7 +8,7 @@ const namespace = query.get("namespace") ?? "browser";
 const status = document.querySelector("#status") as HTMLElement;
 const button = document.querySelector("button") as HTMLButtonElement;
 
-main().catch((error: Error) => status.textContent = `failed: ${error.message}`);
+main().catch(failed);
 
 async function main(): Promise<void> {
   const servers = query.get("nats");
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     }
   }
 
-  button.onclick = () => void order(store).catch((error: Error) => status.textContent = `failed: ${error.message}`);
+  button.onclick = () => void order(store).catch(failed);
   button.disabled = false;
   status.textContent = "live";
   for await (const event of live) if (!stored.has(event.id)) show("#live", event);
@@ -38,6 +38,11 @@ async function main(): Promise<void> {
 async function order(store: JetStreamEventStore<OrderEvent>): Promise<void> {
   const data = { total: 9.99, note: "from this page" };
   await store.append(`order-${crypto.randomUUID()}`, [{ eventType: "OrderPlaced", data }], { expectedVersion: 0 });
+}
+
+/** Why a browser cannot connect, it tells to nobody but its console. */
+function failed(error: Error): void {
+  status.textContent = `failed: ${error.message || error.name}`;
 }
 
 function show(list: "#stored" | "#live", event: OrderEvent): void {
