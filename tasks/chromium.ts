@@ -76,7 +76,8 @@ export class Chromium {
     const late = delay(CLOSING_MILLISECONDS, undefined, over).catch(() => {});
     await Promise.race([this.#sandbox.end("SIGTERM"), late]);
     over.abort();
-    await this.#sandbox.remove();
+    // They may write into the profile for a moment after it has ended.
+    await until(() => this.#sandbox.remove(), undefined);
   }
 
   async #open(binary: string, url: string, signal: AbortSignal): Promise<void> {
