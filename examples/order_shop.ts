@@ -74,7 +74,7 @@ export function orderShop(store: EventStore, bus: EventBus): Hono {
           await stream.writeSSE({ id, event: eventType, data: JSON.stringify({ actorId, version, data }) });
         }
       } catch (error) {
-        if (error !== left.signal.reason) throw error;
+        if (error !== left.signal.reason && !isAetherError(error, "CLOSED")) throw error; // the client, or the shop
       }
     }));
 
