@@ -51,7 +51,10 @@ export interface EventSubscription<out E extends Event> extends AsyncIterable<E>
   readonly ready: Promise<void>;
   /** How many events were dropped. */
   readonly dropped: number;
-  /** Takes no more, finishes what it has, ends the iteration. */
+  /**
+   * Takes no more, finishes what it has, ends the iteration; nothing runs after it. Awaited inside of its own handler it
+   * waits for itself.
+   */
   drain(): Promise<void>;
 }
 

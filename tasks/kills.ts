@@ -19,15 +19,6 @@ const BETWEEN = 100;
 /** Seconds; an election takes 4 to 8. */
 const PATIENCE = 60;
 
-const { values } = parseArgs({ options: { kills: { type: "string", default: "20" }, seed: { type: "string" } } });
-const kills = Number(values.kills);
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-console.log(`kills: seed ${seed}`);
-const began = performance.now();
-const seen = await survive(kills, numbers(seed));
-const seconds = ((performance.now() - began) / 1000).toFixed(0);
-console.log(`kills: ${kills} in ${seconds} s, ${seen} commits, each seen once and in order by every reader`);
-
 async function survive(kills: number, random: () => number): Promise<number> {
   await using cluster = await NatsCluster.start();
   const connections: NatsConnection[] = [];
@@ -145,3 +136,12 @@ async function leaderOf(cluster: NatsCluster, nc: NatsConnection): Promise<NatsS
 function oneOf({ servers }: NatsCluster, random: () => number): NatsServer {
   return servers[Math.floor(random() * servers.length)] as NatsServer;
 }
+
+const { values } = parseArgs({ options: { kills: { type: "string", default: "20" }, seed: { type: "string" } } });
+const kills = Number(values.kills);
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+console.log(`kills: seed ${seed}`);
+const began = performance.now();
+const seen = await survive(kills, numbers(seed));
+const seconds = ((performance.now() - began) / 1000).toFixed(0);
+console.log(`kills: ${kills} in ${seconds} s, ${seen} commits, each seen once and in order by every reader`);
