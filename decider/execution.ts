@@ -4,6 +4,7 @@ import { commandIdOf } from "../schema/base_store.ts";
 import { isPromise, mapAll } from "../schema/maybe_promise.ts";
 import type { CommandRecord } from "../snapshot/snapshot_store.ts";
 import type { AppendResult, EventStore } from "../store/event_store.ts";
+import { untilAborted } from "../store/operation.ts";
 import { whole } from "../store/range.ts";
 import { timestampOf } from "../validate.ts";
 import type { Decider } from "./decider.ts";
@@ -234,15 +235,11 @@ export class Execution<State, Command, E extends Event> {
 }
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, milliseconds);
-  const abort = (): void => reject(signal?.reason);
-  signal?.addEventListener("abort", abort);
   try {
-    await promise;
+    await untilAborted(promise, signal);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
   }
 }

@@ -24,6 +24,6 @@ export async function forgetActor(store: EventStore, actorId: string, options: F
   cache?.delete(actorId);
   if (snapshots === undefined) return;
   // One that is under way would come back.
-  await (signal === undefined ? saved(snapshots, actorId) : untilAborted(saved(snapshots, actorId), signal));
+  await untilAborted(saved(snapshots, actorId), signal);
   await snapshots.deleteSnapshot(actorId, { signal });
 }

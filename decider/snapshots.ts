@@ -5,6 +5,7 @@ import type { StandardResult } from "../schema/standard_schema.ts";
 import { checkFacts } from "../snapshot/check.ts";
 import type { Snapshot, SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Observer } from "../store/observer.ts";
+import { untilAborted } from "../store/operation.ts";
 import type { SnapshotPolicy } from "./decider.ts";
 import type { Standing, Trusted } from "./standing.ts";
 
@@ -164,18 +165,14 @@ async function within<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   const ending = new AbortController();
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  ending.signal.addEventListener("abort", () => reject(ending.signal.reason));
+  const either = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]);
   const timer = setTimeout(() => {
     ending.abort(new DOMException(`no answer within ${milliseconds} ms`, "TimeoutError"));
   }, milliseconds);
   if (inBackground) unref(timer);
-  const abort = (): void => ending.abort(signal?.reason);
-  signal?.addEventListener("abort", abort);
   try {
-    return await Promise.race([ended, work(ending.signal)]);
+    return await untilAborted(work(either), either);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
   }
 }

@@ -33,7 +33,7 @@ export class Turns {
     }
     if (before.length === 0 && !isPromise(encoded)) return send(encoded);
     const all = Promise.allSettled([encoded, ...before] as const);
-    const ready = signal === undefined ? all : untilAborted(all, signal);
+    const ready = untilAborted(all, signal);
     const sent = ready.then(([own]) => {
       signal?.throwIfAborted();
       if (own.status === "rejected") throw own.reason;

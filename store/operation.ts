@@ -36,7 +36,7 @@ export class Operation {
 
   /** The promise's outcome, unless the signal comes first: then rejects with its reason. */
   until<T>(promise: Promise<T>): Promise<T> {
-    return this.signal === undefined ? promise : untilAborted(promise, this.signal);
+    return untilAborted(promise, this.signal);
   }
 
   /** Waits, with jitter, so that those who met once do not meet again. */
@@ -53,7 +53,11 @@ export class Operation {
 }
 
 /** The promise's outcome, unless the signal comes first: then rejects with its reason. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return signal === undefined ? promise : race(promise, signal);
+}
+
+async function race<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason);
   if (signal.aborted) abort();

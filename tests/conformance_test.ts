@@ -1,8 +1,8 @@
-import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
 import { eventStoreConformance, NatsCluster, NatsServer } from "../testing/mod.ts";
+import { connectedTo } from "./support/servers.ts";
 
 describe("InMemoryEventStore", () => {
   for (const { name, run } of eventStoreConformance((namespace) => new InMemoryEventStore({ namespace }))) {
@@ -15,25 +15,9 @@ describe("JetStreamEventStore on three servers", () => onServers(3, () => NatsCl
 
 /** Stores of one namespace take turns over connections of their own, to different servers where there are several. */
 function onServers(replicas: number, start: () => Promise<NatsServer | NatsCluster>): void {
-  const connections: NatsConnection[] = [];
-  let servers: NatsServer | NatsCluster;
-  let opened = 0;
-
-  before(async () => {
-    servers = await start();
-    const urls = "urls" in servers ? servers.urls : [servers.url];
-    for (let count = 0; count < 4; count++) {
-      connections.push(await connect({ servers: urls[count % urls.length] ?? "" }));
-    }
-  });
-  after(async () => {
-    for (const connection of connections) await connection.close();
-    await servers.stop();
-  });
-
+  const connection = connectedTo(start, 4);
   const open = (namespace: string): Promise<JetStreamEventStore> => {
-    const connection = connections[opened++ % connections.length] as NatsConnection;
-    return JetStreamEventStore.open(connection, { namespace, replicas });
+    return JetStreamEventStore.open(connection(), { namespace, replicas });
   };
   it("opens one stream when ten open it at once", async () => {
     const stores = await Promise.all(Array.from({ length: 10 }, () => open("ten-at-once")));

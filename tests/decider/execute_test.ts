@@ -1,6 +1,5 @@
-import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import {
   type Event,
   type EventStore,
@@ -13,7 +12,7 @@ import {
   replay,
   StateCache,
 } from "../../mod.ts";
-import { NatsServer } from "../../testing/mod.ts";
+import { connectedTo } from "../support/servers.ts";
 import { counter, type CounterEvent, wrapped } from "../support/counter.ts";
 
 /** Another writer's event. */
@@ -22,17 +21,8 @@ const added = (by: number) => ({ eventType: "Added", data: { by } }) as const;
 describe("execute in memory", () => keepsItsPromises((namespace) => new InMemoryEventStore({ namespace })));
 
 describe("execute on JetStream", () => {
-  let server: NatsServer;
-  let nc: NatsConnection;
-  before(async () => {
-    server = await NatsServer.start();
-    nc = await connect({ servers: server.url });
-  });
-  after(async () => {
-    await nc.close();
-    await server.stop();
-  });
-  keepsItsPromises((namespace) => JetStreamEventStore.open(nc, { namespace }));
+  const connection = connectedTo();
+  keepsItsPromises((namespace) => JetStreamEventStore.open(connection(), { namespace }));
 });
 
 function keepsItsPromises(open: (namespace: string) => EventStore | Promise<EventStore>): void {

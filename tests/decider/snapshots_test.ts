@@ -1,6 +1,5 @@
-import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import process from "node:process";
 import fc from "fast-check";
 import * as v from "valibot";
@@ -17,7 +16,7 @@ import {
   type SnapshotPolicy,
   type SnapshotStore,
 } from "../../mod.ts";
-import { NatsServer } from "../../testing/mod.ts";
+import { connectedTo } from "../support/servers.ts";
 import { counter, type CounterState, wrapped } from "../support/counter.ts";
 import { until } from "../support/jetstream.ts";
 
@@ -28,19 +27,10 @@ describe("snapshots in memory", () => {
 });
 
 describe("snapshots on JetStream", () => {
-  let server: NatsServer;
-  let nc: NatsConnection;
-  before(async () => {
-    server = await NatsServer.start();
-    nc = await connect({ servers: server.url });
-  });
-  after(async () => {
-    await nc.close();
-    await server.stop();
-  });
+  const connection = connectedTo();
   keepsItsPromises(async (namespace) => {
-    const store = await JetStreamEventStore.open(nc, { namespace });
-    return [store, await KvSnapshotStore.open(nc, { namespace })];
+    const store = await JetStreamEventStore.open(connection(), { namespace });
+    return [store, await KvSnapshotStore.open(connection(), { namespace })];
   });
 });
 

@@ -1,5 +1,4 @@
-import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { actorTypeOf } from "../../actor_id.ts";
 import {
   type Event,
@@ -10,8 +9,9 @@ import {
   typed,
 } from "../../mod.ts";
 import { HOSTILE_IDS } from "../../testing/event_store/limits.ts";
-import { eventStoreConformance, NatsServer } from "../../testing/mod.ts";
+import { eventStoreConformance } from "../../testing/mod.ts";
 import { copyData, copyMetadata } from "../../validate.ts";
+import { connectedTo } from "../support/servers.ts";
 
 const ACTOR_TYPES = [
   ...new Set([...HOSTILE_IDS.map(actorTypeOf), "account", "order", "other", "counter", "a", "b", "c", "x"]),
@@ -51,18 +51,9 @@ describe("and where schemas answer later", () => {
 });
 
 describe("a typed view of a typed view of the store on JetStream keeps every promise of a store", () => {
-  let server: NatsServer;
-  let nc: NatsConnection;
-  before(async () => {
-    server = await NatsServer.start();
-    nc = await connect({ servers: server.url });
-  });
-  after(async () => {
-    await nc.close();
-    await server.stop();
-  });
+  const connection = connectedTo();
   const open = async (namespace: string): Promise<EventStore> => {
-    return typed(typed(await JetStreamEventStore.open(nc, { namespace }), later), permissive);
+    return typed(typed(await JetStreamEventStore.open(connection(), { namespace }), later), permissive);
   };
   for (const { name, run } of eventStoreConformance(open, { shared: true })) it(name, run);
 });
