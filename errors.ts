@@ -551,3 +551,103 @@ export class ReplayError extends AetherError<"REPLAY"> {
     super("REPLAY", fields, `evolve threw at ${eventType}, version ${version} of ${actorId}`, options);
   }
 }
+
+/** Leadership does not certainly hold at this moment: what was about to be done is another's now. */
+export class LeadershipLostError extends AetherError<"LEADERSHIP_LOST"> {
+  /** The code of the class. */
+  static readonly code = "LEADERSHIP_LOST";
+  /** Of the term that is over, or paused. */
+  declare readonly token: number;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["LEADERSHIP_LOST"], options?: ErrorOptions) {
+    super("LEADERSHIP_LOST", fields, `Leadership of token ${fields.token} does not certainly hold`, options);
+  }
+}
+
+/** Nobody took the command: it certainly did not run. */
+export class NoOwnerError extends AetherError<"NO_OWNER"> {
+  /** The code of the class. */
+  static readonly code = "NO_OWNER";
+  /** Whose owner was not there. */
+  declare readonly shard: number;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["NO_OWNER"], options?: ErrorOptions) {
+    super("NO_OWNER", fields, `Nobody owns shard ${fields.shard} at the moment: the command did not run`, options);
+  }
+}
+
+/** The nodes of a namespace are set differently, or it is not what this version understands. */
+export class ClusterConfigError extends AetherError<"CLUSTER_CONFIG"> {
+  /** The code of the class. */
+  static readonly code = "CLUSTER_CONFIG";
+  /** Each setting that differs. */
+  declare readonly differences: readonly Difference[];
+
+  /** From the facts, and what is wrong. */
+  constructor(fields: ErrorFields["CLUSTER_CONFIG"], problem: string, options?: ErrorOptions) {
+    super("CLUSTER_CONFIG", fields, problem, options);
+  }
+}
+
+/** Another node that has this id is alive. */
+export class NodeIdInUseError extends AetherError<"NODE_ID_IN_USE"> {
+  /** The code of the class. */
+  static readonly code = "NODE_ID_IN_USE";
+  /** The id. */
+  declare readonly nodeId: string;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["NODE_ID_IN_USE"], options?: ErrorOptions) {
+    super("NODE_ID_IN_USE", fields, `Another node that is alive has the id ${JSON.stringify(fields.nodeId)}`, options);
+  }
+}
+
+/** The handler of the command threw: `reason` says what, as it was where the actor lives. Nothing was stored. */
+export class CommandRejectedError extends AetherError<"COMMAND_REJECTED"> {
+  /** The code of the class. */
+  static readonly code = "COMMAND_REJECTED";
+  /** Whose command. */
+  declare readonly actorId: string;
+  /** The command's. */
+  declare readonly commandId: string;
+  /** Of the error that was thrown there. */
+  declare readonly reason: { readonly name: string; readonly message: string; readonly code?: string };
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["COMMAND_REJECTED"], options?: ErrorOptions) {
+    const { actorId, reason: { name, message } } = fields;
+    super("COMMAND_REJECTED", fields, `${actorId}: ${name}: ${message}`, options);
+  }
+}
+
+/** Too many commands wait for the actor: this one did not run. */
+export class OverloadedError extends AetherError<"OVERLOADED"> {
+  /** The code of the class. */
+  static readonly code = "OVERLOADED";
+  /** Of the actor. */
+  declare readonly shard: number;
+  /** How many may wait. */
+  declare readonly limit: number;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["OVERLOADED"], options?: ErrorOptions) {
+    super("OVERLOADED", fields, `${fields.limit} commands wait for an actor of shard ${fields.shard} already`, options);
+  }
+}
+
+/** The owner of the shard serves no such actor type: the command did not run. */
+export class NoHandlerError extends AetherError<"NO_HANDLER"> {
+  /** The code of the class. */
+  static readonly code = "NO_HANDLER";
+  /** Of the command's actor. */
+  declare readonly actorType: string;
+  /** The owner. */
+  declare readonly nodeId: string;
+
+  /** From the facts. */
+  constructor(fields: ErrorFields["NO_HANDLER"], options?: ErrorOptions) {
+    super("NO_HANDLER", fields, `Node ${fields.nodeId} serves no actors of the type ${fields.actorType}`, options);
+  }
+}

@@ -1,0 +1,257 @@
+import { NodeIdInUseError } from "../errors.ts";
+import { type DeadRecord, isGone, memberOf, type MemberRecord } from "./member_record.ts";
+import { nodeKey, NODES } from "./names.ts";
+import type { ClusterPorts } from "./ports.ts";
+import { Presence, type Stage } from "./presence.ts";
+import type { Seen, View } from "./view.ts";
+
+/** Milliseconds without a sign of life after which a node is suspected: nothing is taken from it for that. */
+export const SUSPECTED = 2_500;
+/** Milliseconds beyond the TTL after which a silent node may be declared dead: its own deadline is long past then. */
+export const KILL = 200;
+/** Milliseconds between two looks at the record of a node that has this node's name. */
+const LOOK = 250;
+
+/** A node of the namespace, as another sees it. */
+export interface Member {
+  readonly nodeId: string;
+  readonly state: "joining" | "up" | "suspected" | "leaving";
+  readonly metadata: Readonly<Record<string, string>>;
+  /** ISO 8601, by the node's own clock. */
+  readonly joinedAt: string;
+}
+
+/** What happened to a node. */
+export interface MemberChange {
+  readonly type: "nodeJoined" | "nodeSuspected" | "nodeLeft" | "nodeDead";
+  readonly nodeId: string;
+}
+
+/** A life of this node, until the signal aborts. */
+export type Living = (presence: Presence<MemberRecord>, signal: AbortSignal) => Promise<void>;
+
+/** What a node says of itself. */
+export interface NodeFacts {
+  readonly nodeId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly weight: number;
+}
+
+/** Keeps this node a member, one life after another, and knows the others. */
+export class Discovery {
+  readonly nodeId: string;
+  readonly #ports: ClusterPorts;
+  readonly #facts: NodeFacts;
+  readonly #works = new Set<Living>();
+  readonly #listeners = new Set<(change: MemberChange) => void>();
+  readonly #ending = new AbortController();
+  /** By node id: the incarnation that others were told of, and how it was. */
+  readonly #told = new Map<string, { incarnation: string; state: Member["state"] }>();
+  #presence: Presence<MemberRecord> | undefined;
+  #life: { readonly over: AbortController; readonly running: Set<Promise<void>> } | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(ports: ClusterPorts, facts: NodeFacts) {
+    this.nodeId = facts.nodeId;
+    this.#ports = ports;
+    this.#facts = facts;
+  }
+
+  /** This life; undefined between two. */
+  get presence(): Presence<MemberRecord> | undefined {
+    return this.#presence;
+  }
+
+  /**
+   * Joins; resolves once this node is a member.
+   * @throws {NodeIdInUseError} if another that has this name is seen alive
+   */
+  async join(signal: AbortSignal): Promise<void> {
+    const presence = await this.#begin(signal);
+    this.#running = this.#live(presence);
+  }
+
+  /** Runs work in this life and each one after it, until it is disposed: a life ends only after its work has returned. */
+  each(work: Living): Disposable {
+    this.#works.add(work);
+    this.#start(work);
+    return { [Symbol.dispose]: (): void => void this.#works.delete(work) };
+  }
+
+  /** The others and this node, as far as it knows. */
+  get members(): Member[] {
+    const presence = this.#presence;
+    if (presence === undefined) return [];
+    return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state } }) => {
+      const isSilent = state === "up" && presence.lease.silence(seen) > SUSPECTED;
+      return { nodeId, state: isSilent ? "suspected" : state as Member["state"], metadata, joinedAt };
+    });
+  }
+
+  /** Calls back with each change, until it is disposed. */
+  onChange(listener: (change: MemberChange) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: (): void => void this.#listeners.delete(listener) };
+  }
+
+  /** Says good-bye, once all work has returned. */
+  async leave(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async #begin(signal: AbortSignal): Promise<Presence<MemberRecord>> {
+    const { nodeId, metadata, weight } = this.#facts;
+    const joinedAt = new Date(this.#ports.clock.wall()).toISOString();
+    const record = (incarnation: string): MemberRecord => ({
+      v: 1,
+      nodeId,
+      incarnation,
+      state: "joining",
+      metadata,
+      joinedAt,
+      weight,
+      serves: [],
+      applied: 0,
+      held: [],
+    });
+    return await Presence.begin(this.#ports, nodeKey(nodeId), record, free, signal);
+  }
+
+  async #live(first: Presence<MemberRecord>): Promise<void> {
+    const { signal } = this.#ending;
+    for (let presence = first;;) {
+      const life = this.#life = { over: new AbortController(), running: new Set<Promise<void>>() };
+      this.#presence = presence;
+      const over = new AbortController();
+      const kept = presence.run(over.signal).finally(() => life.over.abort());
+      const end = (): void => life.over.abort();
+      signal.addEventListener("abort", end);
+      if (signal.aborted) end();
+      for (const work of this.#works) this.#start(work);
+      await this.#watch(presence, life.over.signal);
+      while (life.running.size > 0) await Promise.all(life.running);
+      signal.removeEventListener("abort", end);
+      over.abort();
+      const isOurs = await kept;
+      this.#life = this.#presence = undefined;
+      if (signal.aborted) {
+        if (isOurs) await this.#sayGoodbye(presence);
+        return;
+      }
+      this.#ports.observer?.event?.("rejoin", { nodeId: this.nodeId });
+      const next = await this.#again();
+      if (next === undefined) return;
+      presence = next;
+    }
+  }
+
+  /** A node that cannot is declared dead by the others. */
+  async #sayGoodbye({ lease }: Presence<MemberRecord>): Promise<void> {
+    const [said, late] = [new AbortController(), new AbortController()];
+    void this.#ports.clock.sleep(this.#ports.times.ttl, said.signal).then(() => late.abort());
+    await lease.close({ state: "left", held: [] }, late.signal);
+    said.abort();
+  }
+
+  /** Another life, as soon as one can be had. */
+  async #again(): Promise<Presence<MemberRecord> | undefined> {
+    const { signal } = this.#ending;
+    for (;;) {
+      try {
+        return await this.#begin(signal);
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        this.#ports.observer?.event?.("joinFailed", { nodeId: this.nodeId, error: String(error) });
+        await this.#ports.clock.sleep(this.#ports.times.renew, signal);
+      }
+    }
+  }
+
+  #start(work: Living): void {
+    const [life, presence] = [this.#life, this.#presence];
+    if (life === undefined || presence === undefined) return;
+    const running = work(presence, life.over.signal).finally(() => life.running.delete(running));
+    life.running.add(running);
+  }
+
+  /** Tells of changes until the life is over, and becomes `up` once it knows who else is there. */
+  async #watch(presence: Presence<MemberRecord>, signal: AbortSignal): Promise<void> {
+    let isUp = false;
+    while (!signal.aborted) {
+      if (!isUp && presence.watcher.polled !== undefined) {
+        isUp = true;
+        void presence.lease.set({ state: "up" });
+      }
+      this.#tell(presence);
+      await presence.view.change((key) => key.startsWith(NODES), SUSPECTED / 10, signal);
+    }
+  }
+
+  #tell(presence: Presence<MemberRecord>): void {
+    const alive = new Set<string>();
+    for (const { seen, member } of livingOf(presence.view)) {
+      const { nodeId, incarnation } = member;
+      const known = this.#told.get(nodeId);
+      alive.add(nodeId);
+      const isSilent = presence.lease.silence(seen) > SUSPECTED;
+      const state = isSilent ? "suspected" : member.state as Member["state"];
+      if (known?.incarnation !== incarnation) {
+        if (known !== undefined) this.#say("nodeDead", nodeId);
+        this.#say("nodeJoined", nodeId);
+      } else if (state === "suspected" && known.state !== "suspected") this.#say("nodeSuspected", nodeId);
+      this.#told.set(nodeId, { incarnation, state });
+    }
+    for (const nodeId of this.#told.keys()) {
+      if (alive.has(nodeId)) continue;
+      const entry = presence.view.get(nodeKey(nodeId));
+      if (entry === undefined) continue; // of an earlier life of the bucket, and not seen in this one
+      this.#told.delete(nodeId);
+      this.#say(memberOf(entry.value)?.state === "left" ? "nodeLeft" : "nodeDead", nodeId);
+    }
+  }
+
+  #say(type: MemberChange["type"], nodeId: string): void {
+    for (const listener of this.#listeners) listener({ type, nodeId });
+  }
+}
+
+/** A record and what it says. */
+export interface LivingNode {
+  readonly seen: Seen;
+  readonly member: MemberRecord;
+}
+
+/** The nodes that are there, whether they are heard or not. */
+export function livingOf(view: View): LivingNode[] {
+  return view.of(NODES).flatMap((seen) => {
+    const member = memberOf(seen.value);
+    return member === undefined || isGone(member) ? [] : [{ seen, member: member as MemberRecord }];
+  });
+}
+
+/**
+ * The revision at which a node's record may be taken: at once where there is none or its node has left, else once it has
+ * been silent for as long as a node may be.
+ * @throws {NodeIdInUseError} if it is renewed
+ */
+async function free(
+  { bucket, timeline, ports: { clock, times } }: Stage,
+  key: string,
+  signal: AbortSignal,
+): Promise<number> {
+  let last: { readonly revision: number; readonly since: number } | undefined;
+  for (;;) {
+    signal.throwIfAborted();
+    const entry = await bucket.read(key);
+    const now = timeline.now();
+    if (entry === "none") return 0;
+    const member: MemberRecord | DeadRecord | undefined = entry && memberOf(entry.value);
+    if (entry !== undefined && member !== undefined && isGone(member)) return entry.revision;
+    if (entry === undefined) last = undefined; // nobody can renew what cannot be read
+    else if (last === undefined) last = { revision: entry.revision, since: now };
+    else if (last.revision !== entry.revision) throw new NodeIdInUseError({ nodeId: member?.nodeId ?? key });
+    else if (now - Math.max(last.since, timeline.era) > times.ttl + KILL) return entry.revision;
+    await clock.sleep(LOOK, signal);
+  }
+}

@@ -1,0 +1,99 @@
+import { ClusterConfigError } from "../errors.ts";
+import type { Bucket } from "./bucket.ts";
+import { Discovery } from "./discovery.ts";
+import { Distribution } from "./distribution.ts";
+import { Election } from "./election.ts";
+import type { Fences } from "./fences.ts";
+import { CONFIG } from "./names.ts";
+import type { ClusterPorts } from "./ports.ts";
+
+/** The election whose leader hands out the shards. */
+export const CLUSTER_ELECTION = "cluster";
+/** Of the records and messages between nodes. */
+const PROTOCOL = 1;
+
+/** How a node is set. */
+export interface NodeOptions {
+  readonly nodeId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly weight: number;
+  readonly shards: number;
+  /** Whether appends of a shard's owner also check its fence. */
+  readonly checked: boolean;
+  /** Milliseconds that the work of a shard may take to return. */
+  readonly drain: number;
+}
+
+/** Discovery, election and distribution of one node, put together. Pure but for its ports. */
+export class ClusterNode {
+  readonly discovery: Discovery;
+  readonly election: Election;
+  readonly distribution: Distribution;
+  readonly #ports: ClusterPorts;
+
+  constructor(ports: ClusterPorts & { readonly fences: Fences }, options: NodeOptions) {
+    const { nodeId, metadata, weight, shards, checked, drain } = options;
+    const open = async (signal: AbortSignal): Promise<Bucket> => {
+      const bucket = await ports.openBucket(signal);
+      await agree(bucket, shards, ports, signal);
+      return bucket;
+    };
+    const agreed: ClusterPorts = { ...ports, openBucket: open };
+    this.#ports = agreed;
+    this.discovery = new Discovery(agreed, { nodeId, metadata, weight });
+    this.election = new Election(agreed, this.discovery, { name: CLUSTER_ELECTION, nodeId });
+    const parts = { ports: agreed, fences: ports.fences, discovery: this.discovery, election: this.election };
+    this.distribution = new Distribution(parts, { shards, checked, drain });
+  }
+
+  /**
+   * Resolves once this node is a member.
+   * @throws {NodeIdInUseError} {@linkcode ClusterConfigError} and the signal's reason
+   */
+  async join(signal: AbortSignal): Promise<void> {
+    await this.discovery.join(signal);
+  }
+
+  /** Hands the shards over, says good-bye; after so many milliseconds without waiting for anybody. */
+  async leave(milliseconds: number): Promise<void> {
+    const [late, done] = [new AbortController(), new AbortController()];
+    void this.#ports.clock.sleep(milliseconds, done.signal).then(() => late.abort());
+    await this.distribution.release(late.signal);
+    done.abort();
+    await this.election.resign();
+    await this.discovery.leave();
+  }
+}
+
+/**
+ * All nodes of a namespace are set alike: the first one says how.
+ * @throws {ClusterConfigError} naming what differs
+ */
+async function agree(
+  bucket: Bucket,
+  shards: number,
+  { clock, times }: ClusterPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const entry = await bucket.read(CONFIG);
+    if (entry === "none") await bucket.write(CONFIG, { v: PROTOCOL, shards }, 0);
+    else if (entry !== undefined) return compare(entry.value, shards);
+    else await clock.sleep(times.retry, signal);
+    signal.throwIfAborted();
+  }
+}
+
+function compare(value: unknown, shards: number): void {
+  const found = typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : {};
+  const differences = Object.entries({ v: PROTOCOL, shards })
+    .filter(([setting, expected]) => found[setting] !== expected)
+    .map(([setting, expected]) => ({
+      setting: setting === "v" ? "protocol" : setting,
+      expected: String(expected),
+      actual: String(found[setting]),
+    }));
+  if (differences.length === 0) return;
+  const list = differences.map(({ setting, expected, actual }) => `${setting} is ${actual}, this node has ${expected}`);
+  throw new ClusterConfigError({ differences }, `The nodes of the cluster differ: ${list.join("; ")}`);
+}
