@@ -170,6 +170,7 @@ export class ActorHost {
     this.#remember(task, outcome);
     task.settle(outcome); // in one go with what is remembered: a copy that comes now finds one or the other
     tenure.end(task);
+    if (outcome.fencedBy !== undefined) tenure.fenced(outcome.fencedBy); // behind the answer, which it would overtake
   }
 
   #remember({ tenure, actorId, commandId, patience }: Task, { body, otherwise, memory, isStored }: Outcome): void {

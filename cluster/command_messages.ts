@@ -71,7 +71,9 @@ export function encodeAnswer(answer: Answer): string {
 /** Undefined for what this version does not understand. */
 export function decodeAnswer(body: string): Answer | undefined {
   const value = parse(body);
-  return value?.v === 1 && isAnswer(value) ? value as unknown as Answer : undefined;
+  if (value?.v !== 1 || !isAnswer(value)) return undefined;
+  const { v: _, ...answer } = value;
+  return answer as unknown as Answer;
 }
 
 /** The answer to a command that was executed before, with the same id. */

@@ -16,6 +16,7 @@ export class NatsCommands implements Commands {
   readonly #prefix: string;
   readonly #requests: Requests;
   readonly #observer: Observer | undefined;
+  #maxSize = MAX_PAYLOAD;
 
   constructor(nc: NatsConnection, namespace: string, observer?: Observer) {
     this.#nc = nc;
@@ -25,7 +26,7 @@ export class NatsCommands implements Commands {
   }
 
   get maxSize(): number {
-    return this.#nc.info?.max_payload ?? MAX_PAYLOAD;
+    return this.#maxSize = this.#nc.info?.max_payload ?? this.#maxSize; // there is none while the connection is away
   }
 
   /** @throws {PermissionError} {@linkcode ClosedError} */
@@ -65,7 +66,7 @@ export class NatsCommands implements Commands {
           running.add(done);
         },
       });
-      await this.#nc.flush();
+      await this.#reached();
       if (refused !== undefined) throw new PermissionError({ subject }, { cause: refused });
       return {
         drain: async (): Promise<void> => {
@@ -78,6 +79,17 @@ export class NatsCommands implements Commands {
     } catch (error) {
       const failure = failureOf(error, subject);
       throw failure.kind === "closed" ? errorOf(failure, "", error) : error;
+    }
+  }
+
+  /** Resolves when the server knows of what was sent; a connection that comes back sends its subscriptions again. */
+  async #reached(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#nc.flush();
+      } catch (error) {
+        if (this.#nc.isClosed() || failureOf(error, "").kind === "closed") throw error;
+      }
     }
   }
 

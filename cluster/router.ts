@@ -151,7 +151,8 @@ class Sending {
     const size = excessOf(body, commands.maxSize);
     if (size !== undefined) {
       const problem = `The command takes ${size} bytes, ${commands.maxSize} are allowed`;
-      throw new InvalidArgumentError({ argument: "command" }, problem);
+      const tooLarge = new InvalidArgumentError({ argument: "command" }, problem);
+      throw this.#mayHaveRun ? this.#unknown(tooLarge) : tooLarge;
     }
     if (local?.serves(shard)) {
       const answer = await within(clock, local.handle(shard, body), left, this.#signal);

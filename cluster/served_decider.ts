@@ -104,8 +104,7 @@ class DecidingActor<State, Command, E extends Event> implements Actor {
         const { refusal } = parcel;
         const isRefusal = refusal !== undefined && refusal.error === error;
         if (!isRefusal && isAetherError(error, "FENCED")) {
-          tenure.fenced(error.epoch);
-          return { answer: { kind: isUnknown ? "unknown" : "notOwner" } };
+          return { answer: { kind: isUnknown ? "unknown" : "notOwner" }, fencedBy: error.epoch };
         }
         if (!isRefusal && isAetherError(error, "UNKNOWN_OUTCOME")) isUnknown = true;
         else if (!isUnknown || isRefusal || isSettling(error)) return toldOf(error, isRefusal);

@@ -34,8 +34,8 @@ export function servedHandler(handler: CommandHandler): Actor {
       } catch (error) {
         // It may have done a part of its work: another owner does it all, under the same id.
         if (isAetherError(error, "FENCED")) {
-          if (error.shard === fence.shard) tenure.fenced(error.epoch);
-          return outcomeOf({ answer: { kind: "unknown" } });
+          const answer = { kind: "unknown" } as const;
+          return outcomeOf(error.shard === fence.shard ? { answer, fencedBy: error.epoch } : { answer });
         }
         if (isAetherError(error, "UNKNOWN_OUTCOME") || hasReturned(error, signal)) {
           return outcomeOf({ answer: { kind: "unknown" } });

@@ -11,6 +11,8 @@ export interface Told {
   readonly memory?: "none" | "timed" | "kept";
   /** Events were stored. */
   readonly isStored?: boolean;
+  /** The epoch of a later owner, if a store has found one. */
+  readonly fencedBy?: number;
 }
 
 /** The same, as it is sent. */
@@ -19,6 +21,7 @@ export interface Outcome {
   readonly otherwise: string | undefined;
   readonly memory: "none" | "timed" | "kept";
   readonly isStored: boolean;
+  readonly fencedBy: number | undefined;
 }
 
 /** A command in a mailbox. */
@@ -81,6 +84,6 @@ export class Task implements TaskFields {
 }
 
 /** @throws what `JSON.stringify` throws */
-export function outcomeOf({ answer, otherwise, memory = "none", isStored = false }: Told): Outcome {
-  return { body: encodeAnswer(answer), otherwise: otherwise && encodeAnswer(otherwise), memory, isStored };
+export function outcomeOf({ answer, otherwise, memory = "none", isStored = false, fencedBy }: Told): Outcome {
+  return { body: encodeAnswer(answer), otherwise: otherwise && encodeAnswer(otherwise), memory, isStored, fencedBy };
 }
