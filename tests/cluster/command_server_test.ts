@@ -465,6 +465,37 @@ describe("handing a shard over", () => {
     assert.equal(old.server.hosts.get("counter")?.actors, 0);
   });
 
+  it("sends what waits on at once, also where its actor is at work or waits for its turn", async () => {
+    for (const concurrency of [1, 10]) {
+      const town = new Town();
+      const [store, house, slow] = [town.store(), take(town.house("a")), gate()];
+      const slowed = wrapped(store, {
+        async append(actorId: string, events: never, options) {
+          await slow.opened;
+          return await store.append(actorId, events, options) as never;
+        },
+      });
+      house.serve(slowed, { concurrency });
+      const other = Array.from({ length: 20 }, (_, index) => `counter-${index}`)
+        .find((id) => id !== ACTOR && shard(id) === HOME) ?? "";
+      const handle = (actorId: string, commandId: string): Promise<string> => {
+        return house.server.handle(HOME, encodeCommand({ ...message(), actorId, commandId }));
+      };
+      const first = handle(ACTOR, "1");
+      await town.clock.pass(10);
+      const waiting = concurrency === 1 ? [handle(ACTOR, "2"), handle(other, "3")] : [handle(ACTOR, "2")];
+      await town.clock.pass(10);
+      const released = house.estate.release(HOME);
+      await town.clock.pass(10);
+      const settled = await Promise.race([Promise.all(waiting), town.clock.pass(1).then(() => [])]);
+      assert.deepEqual(settled.map(decodeAnswer), waiting.map(() => ({ kind: "notOwner" })));
+      slow.open();
+      assert.equal(decodeAnswer(await town.clock.until(first))?.kind, "result");
+      await town.clock.until(released);
+      assert.equal(await store.getLatestVersion(ACTOR), 1);
+    }
+  });
+
   it("answers what comes until the last moment", async () => {
     const town = new Town();
     const [store, house] = [town.store(), take(town.house("a"))];
