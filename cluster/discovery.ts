@@ -15,8 +15,11 @@ const LOOK = 250;
 
 /** A node of the namespace, as another sees it. */
 export interface Member {
+  /** Unique among those that are alive. */
   readonly nodeId: string;
+  /** Suspected: not heard for 2.5 seconds; nothing is taken from it for that. */
   readonly state: "joining" | "up" | "suspected" | "leaving";
+  /** What it told of itself. */
   readonly metadata: Readonly<Record<string, string>>;
   /** ISO 8601, by the node's own clock. */
   readonly joinedAt: string;
@@ -24,7 +27,9 @@ export interface Member {
 
 /** What happened to a node. */
 export interface MemberChange {
+  /** What. */
   readonly type: "nodeJoined" | "nodeSuspected" | "nodeLeft" | "nodeDead";
+  /** Whose. */
   readonly nodeId: string;
 }
 
