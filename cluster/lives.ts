@@ -5,6 +5,9 @@ import type { Presence } from "./presence.ts";
 /** What is done in a life of a node, until the signal aborts; a life ends only after it has returned. */
 export type Living<Fields extends object> = (presence: Presence<Fields>, signal: AbortSignal) => Promise<void>;
 
+/** Milliseconds that work may take to return after a life is over: then the next one begins all the same. */
+const PATIENCE = 10_000;
+
 /** How lives begin and end. */
 export interface LivesOptions<Fields extends object> {
   readonly nodeId: string;
@@ -45,7 +48,7 @@ export class Lives<Fields extends object> {
     return { [Symbol.dispose]: (): void => void this.#works.delete(work) };
   }
 
-  /** Says good-bye, once all work has returned. */
+  /** Says good-bye, once all work has returned, or has not for ten seconds. */
   async end(): Promise<void> {
     this.#ending.abort();
     await this.#running;
@@ -64,7 +67,7 @@ export class Lives<Fields extends object> {
       if (signal.aborted) end();
       for (const work of this.#works) this.#start(work);
       await aborted(over.signal);
-      while (life.running.size > 0) await Promise.all(life.running);
+      await this.#returned(life.running);
       signal.removeEventListener("abort", end);
       renewing.abort();
       const isOurs = await kept;
@@ -94,6 +97,16 @@ export class Lives<Fields extends object> {
     if (life === undefined || presence === undefined) return;
     const running = work(presence, life.over.signal).finally(() => life.running.delete(running));
     life.running.add(running);
+  }
+
+  async #returned(running: ReadonlySet<Promise<void>>): Promise<void> {
+    const done = new AbortController();
+    const all = (async (): Promise<void> => {
+      while (running.size > 0) await Promise.all(running);
+      done.abort();
+    })();
+    await Promise.race([all, this.#ports.clock.sleep(PATIENCE, done.signal)]);
+    if (!done.signal.aborted) this.#ports.observer?.event?.("workLate", { nodeId: this.#options.nodeId });
   }
 
   /** A node that cannot is declared dead by the others. */

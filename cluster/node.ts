@@ -1,5 +1,6 @@
 import type { Bucket } from "./bucket.ts";
 import { agree } from "./config.ts";
+import { aborted } from "./crew.ts";
 import { Discovery } from "./discovery.ts";
 import { Distribution } from "./distribution.ts";
 import { Election } from "./election.ts";
@@ -56,8 +57,8 @@ export class ClusterNode {
     const [late, done] = [new AbortController(), new AbortController()];
     void this.#ports.clock.sleep(milliseconds, done.signal).then(() => late.abort());
     await this.distribution.release(late.signal);
+    await Promise.race([this.election.resign(), aborted(late.signal)]);
     done.abort();
-    await this.election.resign();
     await this.discovery.leave();
   }
 }
