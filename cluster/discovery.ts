@@ -23,6 +23,8 @@ export interface Member {
   readonly metadata: Readonly<Record<string, string>>;
   /** ISO 8601, by the node's own clock. */
   readonly joinedAt: string;
+  /** Actor types that it serves. */
+  readonly serves: readonly string[];
 }
 
 /** What happened to a node. */
@@ -37,7 +39,15 @@ export interface MemberChange {
 export interface NodeFacts {
   readonly nodeId: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Once it takes shards. */
   readonly weight: number;
+}
+
+/** What a node does for the others, which changes while it is there. */
+export interface NodeServices {
+  readonly takesShards: boolean;
+  /** Actor types. */
+  readonly serves: readonly string[];
 }
 
 /** Keeps this node a member, one life after another, and knows the others. */
@@ -47,12 +57,15 @@ export class Discovery {
   readonly #listeners = new Set<(change: MemberChange) => void>();
   /** By node id: the incarnation that listeners were told of, and how it was. */
   readonly #told = new Map<string, { incarnation: string; state: Member["state"] }>();
+  readonly #weight: number;
+  #services: NodeServices = { takesShards: false, serves: [] };
 
   constructor(ports: ClusterPorts, { nodeId, metadata, weight }: NodeFacts) {
     this.nodeId = nodeId;
+    this.#weight = weight;
     const begin = (signal: AbortSignal): Promise<Presence<MemberRecord>> => {
       const joinedAt = new Date(ports.clock.wall()).toISOString();
-      const facts = { nodeId, metadata, joinedAt, weight, serves: [], applied: 0, held: [] };
+      const facts = { nodeId, metadata, joinedAt, ...this.#offered(), applied: 0, held: [] };
       const record = (incarnation: string): MemberRecord => ({ v: 1, incarnation, state: "joining", ...facts });
       return Presence.begin(ports, nodeKey(nodeId), record, free, signal);
     };
@@ -73,6 +86,13 @@ export class Discovery {
     await this.#lives.start(signal);
   }
 
+  /** Tells the others what this node does for them: at once, and in every life to come. */
+  describe(services: Partial<NodeServices>): void {
+    const before = JSON.stringify(this.#services);
+    this.#services = { ...this.#services, ...services };
+    if (JSON.stringify(this.#services) !== before) void this.presence?.lease.set(this.#offered());
+  }
+
   /** Runs work in this life and each one after it, until it is disposed: a life ends only after its work has returned. */
   each(work: Living<MemberRecord>): Disposable {
     return this.#lives.each(work);
@@ -82,9 +102,9 @@ export class Discovery {
   get members(): Member[] {
     const { presence } = this;
     if (presence === undefined) return [];
-    return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state } }) => {
+    return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state, serves } }) => {
       const isSilent = state === "up" && presence.lease.silence(seen) > SUSPECTED;
-      return { nodeId, state: isSilent ? "suspected" : state as Member["state"], metadata, joinedAt };
+      return { nodeId, state: isSilent ? "suspected" : state as Member["state"], metadata, joinedAt, serves };
     });
   }
 
@@ -99,13 +119,18 @@ export class Discovery {
     await this.#lives.end();
   }
 
+  #offered(): Pick<MemberRecord, "weight" | "serves"> {
+    const { takesShards, serves } = this.#services;
+    return { weight: takesShards ? this.#weight : 0, serves };
+  }
+
   /** Tells of changes until the life is over, and becomes `up` once it knows who else is there. */
   async #watch(presence: Presence<MemberRecord>, signal: AbortSignal): Promise<void> {
     let isUp = false;
     while (!signal.aborted) {
       if (!isUp && presence.watcher.polled !== undefined) {
         isUp = true;
-        void presence.lease.set({ state: "up" });
+        void presence.lease.set({ state: "up", ...this.#offered() }); // it may have changed while the life began
       }
       this.#tell(presence);
       await presence.view.change((key) => key.startsWith(NODES), SUSPECTED / 10, signal);
