@@ -12,5 +12,8 @@ export { type ElectionOptions, LeaderElection } from "./leader_election.ts";
 export type { ClusterNatsOptions } from "./nats_ports.ts";
 export { type DiscoveryOptions, NodeDiscovery } from "./node_discovery.ts";
 export type { OwnedShard, ShardChange } from "./ownership.ts";
+export type { SendOptions } from "./router.ts";
+export type { ServeOptions } from "./serve.ts";
+export type { CommandContext, CommandHandler } from "./served_handler.ts";
 export { type DistributionJoinOptions, ShardDistribution } from "./shard_distribution.ts";
 export { type ClusterStatus, type NodeStatus, type ShardStatus, statusTable } from "./status.ts";
