@@ -5,6 +5,7 @@ import {
   type AppendResult,
   type Event,
   type EventStore,
+  FencedError,
   InMemorySnapshotStore,
   isAetherError,
   UnavailableError,
@@ -211,9 +212,9 @@ describe("actors of a decider", () => {
     let unknown = 3;
     const order: string[] = [];
     house.serve(wrapped(store, {
-      async append(actorId: string, events: never, options) {
+      async append(actorId: string, events: readonly never[], options) {
         const result = await store.append(actorId, events, options);
-        if (unknown-- > 0) {
+        if (events.length > 0 && unknown-- > 0) {
           order.push("unknown");
           throw new UnknownOutcomeError({ actorIds: [actorId], eventIds: [] });
         }
@@ -243,6 +244,22 @@ describe("actors of a decider", () => {
     assert.equal((await town.clock.until(sending) as AppendResult).version, 1);
   });
 
+  it("do not say that nothing was done where an append of unknown outcome was fenced", async () => {
+    const town = new Town();
+    const [store, house] = [town.store(), take(town.house("a"))];
+    let count = 0;
+    house.serve(wrapped(store, {
+      async append(actorId: string, events: never, options) {
+        if (count++ > 0) throw new FencedError({ shard: HOME, epoch: 2 });
+        await store.append(actorId, events, options);
+        throw new UnknownOutcomeError({ actorIds: [ACTOR], eventIds: [] });
+      },
+    }));
+    const error = await thrown(town.clock.until(house.router.send(ACTOR, { add: 1 }, { timeout: 1_000 })));
+    assert.ok(isAetherError(error, "UNKNOWN_OUTCOME"), String(error));
+    assert.deepEqual(house.estate.shards, []);
+  });
+
   it("let the sender wait where nothing can be stored for the moment", async () => {
     const town = new Town();
     const [store, house] = [town.store(), take(town.house("a"))];
@@ -255,6 +272,28 @@ describe("actors of a decider", () => {
     }));
     assert.equal((await town.clock.until(house.router.send(ACTOR, { add: 1 })) as AppendResult).version, 1);
     assert.equal(failures, -1);
+  });
+
+  it("refuse only once nobody before them can overturn it", async () => {
+    const town = new Town();
+    const [store, house] = [town.store(), take(town.house("a"))];
+    const errors = [new UnavailableError({ reason: "no leader" }), new FencedError({ shard: HOME, epoch: 2 })];
+    const seals: unknown[] = [];
+    house.serve(wrapped(store, {
+      append(actorId: string, events: readonly never[], options) {
+        seals.push(events.length);
+        const error = errors.shift();
+        return error === undefined ? store.append(actorId, events, options) as never : Promise.reject(error);
+      },
+    }));
+    const sending = thrown(house.router.send(ACTOR, { add: -1 }));
+    await town.clock.pass(1_000);
+    assert.deepEqual(house.estate.shards, []);
+    take(house);
+    const error = await town.clock.until(sending);
+    assert.ok(isAetherError(error, "COMMAND_REJECTED"));
+    assert.equal(error.reason.name, "RangeError");
+    assert.deepEqual(seals, [0, 0, 0]);
   });
 
   it("whose owner was fenced answer NOT_OWNER, give the shard up, and are found at the next one", async () => {
@@ -291,6 +330,18 @@ describe("actors of a decider", () => {
       await store.append(ACTOR, [{ eventType: "Added", data: { by: 5 } }]);
       const later = decodeAnswer(await town.clock.until(house.server.handle(HOME, body)));
       assert.equal(later?.kind, "result", "it was not remembered either");
+    });
+
+    it(`do not repeat one either: ${name}`, async () => {
+      const town = new Town();
+      const [store, house] = [town.store(), take(town.house("a"))];
+      house.serve(store);
+      const body = encodeCommand({ actorId: ACTOR, command, commandId: "x", attempt: 1, left: 1_000 });
+      const first = decodeAnswer(await town.clock.until(house.server.handle(HOME, body)));
+      house.estate.isValid = false;
+      assert.deepEqual(decodeAnswer(await house.server.handle(HOME, body)), { kind: "notOwner" });
+      house.estate.isValid = true;
+      assert.deepEqual(decodeAnswer(await house.server.handle(HOME, body)), first);
     });
   }
 });

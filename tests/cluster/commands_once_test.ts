@@ -117,6 +117,34 @@ describe("a command, whatever happens on its way", () => {
     });
   });
 
+  it(`is answered the same to all who ask, for good, while the shard stays where it is: seeds from ${seed}`, async () => {
+    await seeded(async (random, where) => {
+      const town = new Town(faults, random);
+      const store = town.store();
+      const house = town.house("a");
+      house.serve(wrapped(store, {
+        async append(actorId: string, events: never, options) {
+          await town.clock.sleep(random() * 20);
+          const result = await store.append(actorId, events, options);
+          if (random() < 0.1) throw new UnknownOutcomeError({ actorIds: [actorId], eventIds: [] });
+          return result as never;
+        },
+      }));
+      for (let shard = 0; shard < SHARDS; shard++) house.estate.take(shard);
+      const sents = await storm(town, [house], random, false);
+      const answers = new Map<string, string>();
+      for (const { actorId, commandId, outcome, error } of sents) {
+        const isRejected = isAetherError(error, "COMMAND_REJECTED");
+        if (outcome === undefined && !isRejected) continue;
+        const answer = isRejected ? "rejected" : JSON.stringify([outcome?.version, outcome?.events]);
+        assert.equal(answers.get(commandId) ?? answer, answer, `${commandId}, ${where}`);
+        answers.set(commandId, answer);
+        const stored = (await store.getEvents(actorId)).some(({ metadata }) => metadata?.commandId === commandId);
+        assert.equal(stored, (outcome?.events.length ?? 0) > 0, `${commandId}, ${where}`);
+      }
+    });
+  });
+
   it(`is done at most once by a handler while the shard stays where it is: seeds from ${seed}`, async () => {
     await seeded(async (random, where) => {
       const town = new Town(faults, random);

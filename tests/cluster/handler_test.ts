@@ -168,6 +168,21 @@ describe("a handler of commands", () => {
     assert.deepEqual(await town.clock.until(Promise.all([sending, other])), ["late", "late"]);
   });
 
+  it("that heeds no signal keeps nobody waiting once the shard is lost", async () => {
+    const town = new Town();
+    const house = town.house("a");
+    house.estate.take(HOME);
+    house.handle("account", () => new Promise(() => {}));
+    const sendings = [house.router.send(ACTOR, {}), town.visitor.send(ACTOR, {})];
+    await town.clock.pass(100);
+    house.estate.lose(HOME);
+    const next = town.house("b");
+    next.handle("account", () => Promise.resolve("next"));
+    next.estate.take(HOME);
+    assert.deepEqual(await town.clock.until(Promise.all(sendings)), ["next", "next"]);
+    assert.ok(town.clock.now() < 1_000, `${town.clock.now()}`);
+  });
+
   it("that was fenced gives the shard up, and its command goes to the next owner", async () => {
     const town = new Town();
     const [old, next] = [town.house("a"), town.house("b")];
