@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { decodeAnswer, encodeCommand } from "../../cluster/command_messages.ts";
 import {
   type AppendResult,
+  ClosedError,
   type Event,
   type EventStore,
   FencedError,
@@ -244,6 +245,21 @@ describe("actors of a decider", () => {
     assert.equal((await town.clock.until(sending) as AppendResult).version, 1);
   });
 
+  it("do not wait for an outcome that a closed store will never tell", async () => {
+    const town = new Town();
+    const [store, house] = [town.store(), take(town.house("a"))];
+    let count = 0;
+    house.serve(wrapped(store, {
+      append: () => {
+        const unknown = new UnknownOutcomeError({ actorIds: [ACTOR], eventIds: [] });
+        return Promise.reject(count++ === 0 ? unknown : new ClosedError({ what: "The store" }));
+      },
+    }));
+    const body = encodeCommand({ actorId: ACTOR, command: { add: 1 }, commandId: "x", attempt: 1, left: 1_000 });
+    assert.deepEqual(decodeAnswer(await town.clock.until(house.server.handle(HOME, body))), { kind: "unknown" });
+    assert.equal(count, 2);
+  });
+
   it("do not say that nothing was done where an append of unknown outcome was fenced", async () => {
     const town = new Town();
     const [store, house] = [town.store(), take(town.house("a"))];
@@ -407,6 +423,17 @@ describe("actors in memory", () => {
     assert.equal(town.clock.sleepers, 0);
     await town.clock.until(house.router.send(ACTOR, { add: 3 }));
     assert.equal(await store.getLatestVersion(ACTOR), 3);
+  });
+
+  it("leave it with their shard", async () => {
+    const town = new Town();
+    const house = take(town.house("a"));
+    house.serve(town.store());
+    await town.clock.until(house.router.send(ACTOR, { add: 1 }));
+    assert.equal(house.server.hosts.get("counter")?.actors, 1);
+    await town.clock.until(house.estate.release(HOME));
+    assert.equal(house.server.hosts.get("counter")?.actors, 0);
+    assert.equal(town.clock.sleepers, 0, "nothing is left that would keep a process");
   });
 
   it("are so many and no more: who was idle for longest goes, and if all are busy, nobody comes", async () => {
