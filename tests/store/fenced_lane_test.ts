@@ -128,10 +128,12 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
       let current = await take();
       let over = false;
       let refused = 0;
+      let done = 0;
       const writing = upTo(40).map(async (number) => {
         for (let own = current; !over;) {
           try {
             await fenced(`order-${number}`, {}, own);
+            done++;
           } catch (error) {
             if (!isAetherError(error, "FENCED")) throw error;
             refused++;
@@ -141,9 +143,9 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
       });
       try {
         for (let count = 0; count < TAKEOVERS; count++) {
-          const before = refused;
+          const [refusedBefore, doneBefore] = [refused, done];
           current = await take([count % SHARDS]);
-          if (count % 4 === 0) await until(() => refused > before);
+          await until(() => done > doneBefore && (count % 4 > 0 || refused > refusedBefore));
         }
       } finally {
         over = true;
