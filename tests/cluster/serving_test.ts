@@ -85,37 +85,39 @@ describe("a cluster", () => {
     await sender.leave();
   });
 
-  it("loses no command and does none twice while its nodes come and go", async () => {
-    const namespace = "rolling";
-    const nodes: Cluster[] = [];
-    const serve = async (nodeId: string): Promise<Cluster> => {
-      const [cluster, nc] = await join({ namespace, nodeId });
-      cluster.serve(await JetStreamEventStore.open(nc, { namespace }), counter, { actorType: "counter" });
-      return cluster;
-    };
-    for (const nodeId of ["a", "b", "c"]) nodes.push(await serve(nodeId));
-    const [sender, nc] = await join({ namespace, nodeId: "sender" });
-    await until(() => nodes.every(({ ownedShards: { size } }) => size >= 21));
-    const stored = new Map<string, number>();
-    let isOver = false;
-    const sending = Promise.all(Array.from({ length: 20 }, async (_, number) => {
-      for (let count = 1; !isOver; count++) {
-        const actorId = `counter-${number}`;
-        const { version, duplicate } = await sender.send(counter, actorId, { add: 1 });
-        assert.deepEqual([version, duplicate], [count, false], actorId);
-        stored.set(actorId, version);
+  for (const fenced of [false, true]) {
+    it(`loses no command and does none twice while its nodes come and go${fenced ? ", fenced" : ""}`, async () => {
+      const namespace = `rolling-${fenced}`;
+      const nodes: Cluster[] = [];
+      const serve = async (nodeId: string): Promise<Cluster> => {
+        const [cluster, nc] = await join({ namespace, nodeId, fenced });
+        cluster.serve(await JetStreamEventStore.open(nc, { namespace }), counter, { actorType: "counter" });
+        return cluster;
+      };
+      for (const nodeId of ["a", "b", "c"]) nodes.push(await serve(nodeId));
+      const [sender, nc] = await join({ namespace, nodeId: "sender" });
+      await until(() => nodes.every(({ ownedShards: { size } }) => size >= 21));
+      const stored = new Map<string, number>();
+      let isOver = false;
+      const sending = Promise.all(Array.from({ length: 20 }, async (_, number) => {
+        for (let count = 1; !isOver; count++) {
+          const actorId = `counter-${number}`;
+          const { version, duplicate } = await sender.send(counter, actorId, { add: 1 });
+          assert.deepEqual([version, duplicate], [count, false], actorId);
+          stored.set(actorId, version);
+        }
+      }));
+      for (const index of [0, 1, 2]) {
+        await nodes[index]?.leave();
+        nodes[index] = await serve(`${nodes[index]?.nodeId}`);
+        await until(() => nodes[index]?.ownedShards.size !== 0);
       }
-    }));
-    for (const index of [0, 1, 2]) {
-      await nodes[index]?.leave();
-      nodes[index] = await serve(`${nodes[index]?.nodeId}`);
-      await until(() => nodes[index]?.ownedShards.size !== 0);
-    }
-    isOver = true;
-    await sending;
-    const store = await JetStreamEventStore.open(nc, { namespace });
-    for (const [actorId, version] of stored) assert.equal((await store.getEvents(actorId)).length, version);
-    for (const node of nodes) await node.leave();
-    await sender.leave();
-  });
+      isOver = true;
+      await sending;
+      const store = await JetStreamEventStore.open(nc, { namespace });
+      for (const [actorId, version] of stored) assert.equal((await store.getEvents(actorId)).length, version);
+      for (const node of nodes) await node.leave();
+      await sender.leave();
+    });
+  }
 });
