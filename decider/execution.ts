@@ -117,17 +117,17 @@ export class Execution<State, Command, E extends Event> {
 
   /** Gives the record of the command, if the load met it. */
   async #load(): Promise<CommandRecord | undefined> {
-    const { snapshots, signal, commandId, observer } = this.#options;
-    const options = { snapshots, signal, commandId, observer };
+    const { snapshots, signal, commandId, observer, fence } = this.#options;
+    const options = { snapshots, signal, commandId, observer, atLeast: fence?.epoch };
     const { standing, command } = await loadStanding(this.#store, this.#decider, this.#actorId, options);
     this.#standing = standing;
     return command;
   }
 
   async #catchUp(standing: Standing<State, E>): Promise<CommandRecord | undefined> {
-    const { signal, commandId } = this.#options;
+    const { signal, commandId, fence } = this.#options;
     try {
-      return await catchUp(this.#store, standing, this.#actorId, { signal, commandId });
+      return await catchUp(this.#store, standing, this.#actorId, { signal, commandId, atLeast: fence?.epoch });
     } catch (error) {
       if (!isNotACommit(error)) throw error;
       return await this.#load(); // the stream was restored

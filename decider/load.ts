@@ -2,14 +2,14 @@ import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError } from "../errors.ts";
 import type { Event, OwnId } from "../event.ts";
 import type { CommandRecord, Snapshot, SnapshotStore } from "../snapshot/snapshot_store.ts";
-import type { Abortable, Consistency, EventStore } from "../store/event_store.ts";
+import type { Abortable, AtLeast, Consistency, EventStore } from "../store/event_store.ts";
 import { harmless, observed, type Observer } from "../store/observer.ts";
 import type { Fold, SnapshotPolicy } from "./decider.ts";
 import { ActorSnapshots } from "./snapshots.ts";
 import { type DecodingFold, Standing, type Trusted } from "./standing.ts";
 
 /** Options of `load`. */
-export interface LoadOptions extends Abortable {
+export interface LoadOptions extends Abortable, AtLeast {
   /** Where to look for a snapshot; used if the fold has a `snapshot` policy. */
   readonly snapshots?: SnapshotStore;
   /** As of this version, inclusive. */
@@ -86,7 +86,7 @@ export async function loadStanding<State, E extends Event>(
   options: LoadOptions & { readonly commandId?: string },
 ): Promise<LoadedStanding<State, E>> {
   checkActor(fold, actorId);
-  const { snapshots, observer, signal, toVersion = Infinity, toPosition = Infinity } = options;
+  const { snapshots, observer, signal, atLeast, toVersion = Infinity, toPosition = Infinity } = options;
   const actor = snapshots && fold.snapshot && new ActorSnapshots(snapshots, fold.snapshot, actorId, observer);
   const snapshot = await actor?.latest(signal);
   const isOldEnough = snapshot !== undefined && snapshot.version <= toVersion && snapshot.position <= toPosition;
@@ -96,7 +96,7 @@ export async function loadStanding<State, E extends Event>(
   if (deleted && snapshot !== undefined) await actor?.erase(signal);
   // One of another shape was not looked at closely, but nobody is ahead of the actor. (A replica may be behind.)
   else if (isAhead(snapshot, version) && trusted === undefined && toVersion === Infinity && toPosition === Infinity) {
-    const latest = await store.getLatestVersion(actorId, { consistency: "leader", signal });
+    const latest = await store.getLatestVersion(actorId, { consistency: "leader", atLeast, signal });
     if (isAhead(snapshot, latest)) {
       await actor?.isWrong(`its version is ${snapshot.version}, the actor's ${latest}`, signal);
     }
@@ -135,11 +135,12 @@ export async function catchUp<State, E extends Event>(
   actorId: string,
   options: LoadOptions & { readonly commandId?: string },
 ): Promise<CommandRecord | undefined> {
-  const { toVersion, toPosition, consistency, signal, commandId } = options;
+  const { commandId, toVersion, toPosition, consistency, atLeast, signal } = options;
   const { version, position } = standing;
   const from = position > 0 ? { version, position } : undefined;
   let command: CommandRecord | undefined;
-  for await (const commit of store.readActor(actorId, { toVersion, toPosition, consistency, signal, from })) {
+  const range = { toVersion, toPosition, consistency, atLeast, signal, from };
+  for await (const commit of store.readActor(actorId, range)) {
     const record = await standing.add(commit);
     if (commandId !== undefined && record?.id === commandId) command = record;
   }

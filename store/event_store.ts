@@ -89,8 +89,19 @@ export interface CommitRequest<out E extends Event, Id extends string> {
  */
 export type Consistency = "session" | "leader";
 
+/** What an answer must include beyond what its consistency says. */
+export interface AtLeast {
+  /**
+   * A position that the answer must include: that of a commit which another process told of, so that what it wrote is
+   * read here, or the epoch of a fence, before which nothing may be missed by the shard's new owner. Costs nothing where
+   * the replica that answers has it; what is read later includes it too. UNAVAILABLE if nobody has it in time; a store in
+   * memory has all there is. @default 0
+   */
+  readonly atLeast?: number;
+}
+
 /** Which part of an actor's events to read. */
-export interface ReadOptions extends Abortable {
+export interface ReadOptions extends Abortable, AtLeast {
   /** Last version, inclusive. */
   readonly toVersion?: number;
   /** Only commits after this position. */
@@ -119,8 +130,11 @@ export interface ReadActorOptions extends ReadOptions {
 }
 
 /** Options of `getLatestVersion`. */
-export interface VersionOptions extends Abortable {
-  /** `"cached"`: what this store last knew, without a round trip if it knows one. @default "session" */
+export interface VersionOptions extends Abortable, AtLeast {
+  /**
+   * `"cached"`: what this store last knew, without a round trip if it knows one, not older than `atLeast`.
+   * @default "session"
+   */
   readonly consistency?: "cached" | Consistency;
 }
 

@@ -47,15 +47,21 @@ export class Heads {
     return Math.max(this.#seen, this.#cache.highest);
   }
 
-  /** The last message of an actor; undefined if it has none. */
-  last({ actorId, subject }: Target, consistency: Consistency, operation: Operation): Promise<Last | undefined> {
+  /** The last message of an actor, of which all up to a sequence is known; undefined if it has none. */
+  last(
+    { actorId, subject }: Target,
+    consistency: Consistency,
+    operation: Operation,
+    atLeast = 0,
+  ): Promise<Last | undefined> {
     return this.#api.reading(operation, async () => {
       const known = this.#cache.get(actorId)?.sequence ?? 0;
       if (consistency === "session") {
-        const floor = this.#floor(actorId);
+        const floor = Math.max(this.#floor(actorId), atLeast);
         const { message, isRecent } = await this.#fromReplica(subject, known, floor, operation);
-        if (isRecent) return this.#learnt(actorId, message);
+        if (isRecent) return this.#atLeast(atLeast, this.#learnt(actorId, message));
       }
+      if (atLeast > this.highest) await this.#confirm(atLeast, operation);
       const message = await this.#api.get({ last_by_subj: subject }, operation);
       if ((message?.sequence ?? 0) < known) { // who was the leader until a moment ago does not know it yet
         throw new Failed({
@@ -63,16 +69,34 @@ export class Heads {
           description: `${subject}: nobody has message ${known} of it, which was there`,
         });
       }
-      return this.#learnt(actorId, message);
+      return this.#atLeast(atLeast, this.#learnt(actorId, message));
     });
   }
 
   /**
    * What a replica has for the last message of an actor, taken for it if the replica has all that this store has written
-   * or seen.
+   * or seen, and all up to a sequence.
    */
-  accept({ actorId }: Target, message: RawMessage): Last | undefined {
-    return message.sequence >= this.#floor(actorId) ? this.#learnt(actorId, message) : undefined;
+  accept({ actorId }: Target, message: RawMessage, atLeast: number): Last | undefined {
+    if (message.sequence < Math.max(this.#floor(actorId), atLeast)) return undefined;
+    return this.#atLeast(atLeast, this.#learnt(actorId, message));
+  }
+
+  /** What was asked for and is there the whole session includes from now on. */
+  #atLeast<T>(sequence: number, found: T): T {
+    this.saw(sequence);
+    return found;
+  }
+
+  /** The leader has no last message of an actor that never was: that it has all up to a sequence shows only this. */
+  async #confirm(sequence: number, operation: Operation): Promise<void> {
+    const { state: { last_seq } } = await this.#api.call<{ state: { last_seq: number } }>(
+      "STREAM.INFO",
+      undefined,
+      operation,
+    );
+    if (last_seq >= sequence) return;
+    throw new Failed({ kind: "absent", description: `nobody has position ${sequence}, the last one is ${last_seq}` });
   }
 
   #floor(actorId: string): number {

@@ -42,9 +42,9 @@ export class History {
     const messages = new ActorMessages(this.#parts, target.subject, step);
     const tail = known && consistency === "session" ? await messages.from(known.position) : undefined;
     const end = tail?.at(-1);
-    const accepted = end && heads.accept(target, end);
+    const accepted = end && heads.accept(target, end, range.atLeast);
     const [head, first, from] = accepted ? [accepted, undefined, tail?.[0]] : await Promise.all([
-      heads.last(target, consistency, step()),
+      heads.last(target, consistency, step(), range.atLeast),
       isFromStart(range) ? messages.first() : undefined,
       known && messages.at(known.position),
     ]);

@@ -146,6 +146,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   getLatestVersion(actorId: string, options: VersionOptions = {}): Promise<number> {
     return this.#answer(options, () => {
       checkConsistency(options.consistency, ["session", "leader", "cached"]);
+      whole("atLeast", options.atLeast, 0);
       const actor = this.#log.actor(actorId);
       if (actor === undefined) checkActorId(actorId);
       return actor?.version ?? 0;

@@ -33,7 +33,7 @@ import { readStream } from "./live.ts";
 import type { ReaderParts } from "./reader_parts.ts";
 import { type Attributes, harmless, observed, observedItems, type Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
-import { checkConsistency } from "./range.ts";
+import { checkConsistency, whole } from "./range.ts";
 import { shardOfToken } from "./shard.ts";
 import { openStream } from "./stream_config.ts";
 import { Subjects } from "./subjects.ts";
@@ -190,21 +190,24 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
   }
 
   async getLatestVersion(actorId: string, options: VersionOptions = {}): Promise<number> {
-    const { consistency = "session" } = options;
+    const { consistency = "session", atLeast = 0 } = options;
     this.#check(options);
     if (consistency === "cached") {
       // Before the id is checked and encoded: that costs more than the look-up.
       const known = this.#heads.known(actorId);
-      if (known !== undefined) {
+      if (known !== undefined && known.sequence >= atLeast) {
         this.#observer?.event?.("cacheHit", { actorId });
         return known.version;
       }
     }
     checkConsistency(consistency, ["session", "leader", "cached"]);
+    whole("atLeast", atLeast, 0);
     const operation = this.#operation(options);
     const last = consistency === "leader" ? "leader" : "session";
     const target = this.#target(actorId);
-    const look = async (): Promise<number> => (await this.#heads.last(target, last, operation))?.head.version ?? 0;
+    const look = async (): Promise<number> => {
+      return (await this.#heads.last(target, last, operation, atLeast))?.head.version ?? 0;
+    };
     return await this.#observed("getLatestVersion", { actorId }, look, (version) => ({ version }));
   }
 

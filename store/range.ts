@@ -12,6 +12,8 @@ export interface Range {
   readonly limit: number;
   readonly last: number;
   readonly lastCommits: number;
+  /** A position that the answer must include. */
+  readonly atLeast: number;
 }
 
 /** @throws {InvalidArgumentError} for what is no count, version or position, and for `limit` with `last` */
@@ -25,6 +27,7 @@ export function checkRange(options: ReadActorOptions): Range {
     limit: whole("limit", options.limit, Infinity),
     last: whole("last", options.last, Infinity),
     lastCommits: whole("lastCommits", options.lastCommits, Infinity),
+    atLeast: whole("atLeast", options.atLeast, 0),
   };
   if (options.limit !== undefined && (options.last !== undefined || options.lastCommits !== undefined)) {
     throw new InvalidArgumentError({ argument: "limit" }, "limit counts from the start, last from the end: give one");

@@ -178,9 +178,10 @@ export const badInput: Promises = {
     }
     await refuse(all(store.readAll({ after: -1 })), "after");
     await refuse(store.getEvents("order-1", -1), "fromVersion");
-    for (const argument of ["toVersion", "afterPosition", "toPosition", "limit", "last"]) {
+    for (const argument of ["toVersion", "afterPosition", "toPosition", "limit", "last", "atLeast"]) {
       await refuse(store.getEvents("order-1", 0, { [argument]: 0.5 }), argument);
     }
+    await refuse(store.getLatestVersion("order-1", { atLeast: -1 }), "atLeast");
     await refuse(store.getEvents("order-1", 0, { limit: 1, last: 1 }), "limit");
     await refuse(all(store.readActor("order-1", { lastCommits: -1 })), "lastCommits");
     const consistency = "sometimes" as "session";

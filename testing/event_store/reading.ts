@@ -57,6 +57,17 @@ export const reading: Promises = {
     assert.deepEqual(await read({ afterPosition: second.position + 99 }), []);
   },
 
+  async "a read includes the position that it is told of, whoever wrote there"({ store, another }) {
+    const other = await another();
+    for (const by of upTo(20)) {
+      const { position: atLeast } = await other.append("order-1", [added(by)]);
+      assert.equal(await store.getLatestVersion("order-1", { consistency: "cached", atLeast }), by);
+      assert.deepEqual(versions(await store.getEvents("order-1", 0, { atLeast })), upTo(by));
+      assert.equal((await all(store.readActor("order-1", { last: 1, atLeast })))[0]?.version, by);
+      assert.equal(await store.getLatestVersion("order-2", { atLeast }), 0);
+    }
+  },
+
   async "readActor gives commits, of one partly in the range only the events in it"({ store }) {
     for (const count of [2, 3, 1]) await store.append("order-1", several(count));
     const read = async (options: object): Promise<string[]> => outline(await all(store.readActor("order-1", options)));

@@ -10,6 +10,7 @@ import {
   JetStreamEventStore,
   load,
   replay,
+  shardOf,
   StateCache,
 } from "../../mod.ts";
 import { connectedTo } from "../support/servers.ts";
@@ -49,6 +50,27 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
     assert.deepEqual(events, await store.getEvents("counter-1", 2));
     assert.deepEqual(replay(counter, await store.getEvents("counter-1") as CounterEvent[]), state);
   });
+
+  promises(
+    "with a fence reads nothing that does not reach it, cold, from a cache and after a conflict",
+    async (store) => {
+      await store.append("counter-1", [added(1)]);
+      const { position: epoch } = await store.append("counter-2", [added(1)]);
+      const fence = { shard: shardOf("counter-1", store.shards), epoch, checked: false };
+      const floors: unknown[] = [];
+      const watched = wrapped(store, {
+        readActor(actorId, options) {
+          floors.push(options?.atLeast);
+          return store.readActor(actorId, options);
+        },
+      });
+      const cache = new StateCache();
+      await execute(watched, counter, "counter-1", { add: 2 }, { fence, cache });
+      await store.append("counter-1", [added(1)]);
+      await execute(watched, counter, "counter-1", { add: 2 }, { fence, cache });
+      assert.deepEqual(floors, [epoch, epoch]);
+    },
+  );
 
   promises("writes nothing where nothing is decided, and says where the actor stands", async (store) => {
     assert.deepEqual(await execute(store, counter, "counter-1", { add: 0 }), {

@@ -129,6 +129,17 @@ for (const [where, open] of Object.entries(stores)) {
       assert.equal(await raw.position(), position);
     });
 
+    it("hands on what the answer must include", async () => {
+      await using raw = await fresh();
+      const view: EventStore = typed(raw, Order);
+      const reads: ((atLeast: number) => Promise<unknown>)[] = [
+        (atLeast) => view.getEvents("order-1", 0, { atLeast }),
+        (atLeast) => all(view.readActor("order-1", { atLeast })),
+        (atLeast) => view.getLatestVersion("order-1", { atLeast }),
+      ];
+      for (const read of reads) await rejects(read(-1), "INVALID_ARGUMENT", { argument: "atLeast" });
+    });
+
     it("leaves no hole where an event is skipped: the commit, its version and position stay", async () => {
       await using raw = await fresh();
       await fill(raw);

@@ -5,11 +5,19 @@ import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { encodeToken } from "../../actor_id.ts";
-import { type Commit, JetStreamEventStore, type JetStreamOptions, type ReadActorOptions, shardOf } from "../../mod.ts";
+import {
+  type Commit,
+  type EventStore,
+  JetStreamEventStore,
+  type JetStreamOptions,
+  load,
+  type ReadActorOptions,
+  shardOf,
+} from "../../mod.ts";
 import { configOf } from "../../store/stream_config.ts";
 import { Subjects } from "../../store/subjects.ts";
 import { encodeCommit, type WireMessage } from "../../store/wire.ts";
-import { added, all, eventOf, outline, rejects } from "../../testing/event_store/scene.ts";
+import { added, all, eventOf, outline, rejects, several } from "../../testing/event_store/scene.ts";
 import { NatsServer } from "../../testing/mod.ts";
 import { headersOf, type Raw, raw, until } from "../support/jetstream.ts";
 import { numbers } from "../support/random.ts";
@@ -216,6 +224,39 @@ describe("reading an actor", () => {
         if ((await fresh.getEvents("a", 0, { consistency: "leader" })).length === 4) break;
       }
       for (let count = 0; count < 12; count++) assert.equal((await fresh.getEvents("a")).length, 4);
+    });
+
+    it("of which it is told what the answer must include, and what nobody has is UNAVAILABLE", async () => {
+      const { store: writer, namespace } = await laid([{ actorId: "a", events: 1 }]);
+      await lag(namespace, 2); // it answers once it has all, and goes on to when it is full
+      const { position: atLeast } = await writer.append("a", several(3));
+      await until(async () => await (await fresh()).getLatestVersion("a") === 1);
+      const count = { initialState: () => 0, evolve: (events: number) => events + 1 };
+      const reads: ((store: EventStore) => Promise<unknown>)[] = [
+        async (store) => assert.equal(await store.getLatestVersion("a", { atLeast }), 4),
+        async (store) => assert.equal((await store.getEvents("a", 0, { atLeast })).length, 4),
+        async (store) => {
+          const from = { position: 1, version: 1 };
+          assert.equal((await all(store.readActor("a", { from, atLeast }))).length, 1);
+        },
+        async (store) => assert.deepEqual(await store.getEvents("never", 0, { atLeast }), []),
+        async (store) => assert.equal((await load(store, count, "a", { atLeast })).state, 4),
+      ];
+      for (const read of reads) {
+        for (let tries = 0; tries < 8; tries++) {
+          const store = await fresh();
+          await read(store);
+          assert.equal(await store.getLatestVersion("a"), 4, "what was seen once is not unseen");
+        }
+      }
+      const hasty = await fresh({ timeout: 200 });
+      await rejects(hasty.getLatestVersion("a", { atLeast: atLeast + 1 }), "UNAVAILABLE");
+      await rejects(hasty.getEvents("a", 0, { atLeast: 9e9, consistency: "leader" }), "UNAVAILABLE");
+      assert.equal(await hasty.getLatestVersion("a", { consistency: "leader" }), 4); // nothing is left of it
+
+      function fresh(options: Partial<JetStreamOptions> = {}): Promise<JetStreamEventStore> {
+        return JetStreamEventStore.open(server.nc, { namespace, ...options });
+      }
     });
 
     it("in the middle of a long history of which a replica lacks the rest", async () => {
