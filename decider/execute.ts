@@ -24,7 +24,10 @@ export interface ExecuteOptions extends Abortable {
   readonly commandId?: string;
   /** Merged under the metadata of each event. */
   readonly metadata?: Metadata;
-  /** Refuses the append (FENCED) once another node has taken the shard over. */
+  /**
+   * Refuses the append (FENCED) once another node has taken the shard over. A command that is refused, or leads to no
+   * event, is answered after a check behind which no owner before can store anything.
+   */
   readonly fence?: Fence;
   /** Keeps states between commands. */
   readonly cache?: StateCache;

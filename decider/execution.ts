@@ -95,17 +95,20 @@ export class Execution<State, Command, E extends Event> {
       } catch (error) {
         refusal = { error };
       }
-      if (decided.length > 0) {
-        try {
+      let isFinal = false;
+      try {
+        if (decided.length > 0) {
           const executed = await this.#append(decided, standing, retries);
           this.#snapshots?.consider(standing, took);
           return executed;
-        } catch (error) {
-          if (!isAetherError(error, "VERSION_CONFLICT") || retries === this.#maxRetries) throw error;
         }
+        isFinal = await this.#isFinal(standing, isFresh);
+      } catch (error) {
+        if (!isAetherError(error, "VERSION_CONFLICT") || retries === this.#maxRetries) throw error;
         retries++;
         await pause(Math.random() * Math.min(2 ** retries, MAX_PAUSE), this.#options.signal);
-      } else if (isFresh) {
+      }
+      if (isFinal) {
         if (refusal !== undefined) throw refusal.error;
         this.#snapshots?.consider(standing, took);
         return this.#nothing(standing, retries);
@@ -160,6 +163,20 @@ export class Execution<State, Command, E extends Event> {
     );
   }
 
+  /**
+   * Whether what stores nothing may be answered: the state is the latest and, with a fence, no owner before can store
+   * anything behind it. Once this one has written, that is so for good; a checked fence has to be looked at each time.
+   */
+  async #isFinal(standing: Standing<State, E>, isFresh: boolean): Promise<boolean> {
+    const { fence, signal } = this.#options;
+    const isSealed = !fence?.checked && fence?.epoch === standing.epoch;
+    if (fence === undefined || isSealed || standing.deleted) return isFresh;
+    const { version: expectedVersion } = standing;
+    await this.#store.append(this.#actorId, [], { expectedVersion, fence, signal });
+    standing.epoch = fence.epoch;
+    return true;
+  }
+
   async #append(
     decided: readonly NewEvent[],
     standing: Standing<State, E>,
@@ -190,6 +207,7 @@ export class Execution<State, Command, E extends Event> {
       return { ...result, events, state: (this.#standing as Standing<State, E>).state, retries };
     }
     standing.take(result, state);
+    standing.epoch = fence?.epoch ?? 0; // who writes without one hands on what is there, which is not known here
     return { ...result as AppendResult<E>, state, retries };
   }
 

@@ -50,6 +50,8 @@ export class Standing<State, E extends Event> {
   position = 0;
   /** Nothing comes behind a deletion. */
   deleted = false;
+  /** Of the owner that is known to have written the last commit, or a seal behind it; 0: not known. */
+  epoch = 0;
   /** Events since the last snapshot. */
   events = 0;
   /** Milliseconds since 1970, of the last snapshot; -Infinity: there is none. */

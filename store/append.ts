@@ -3,7 +3,8 @@ import { ActorDeletedError, FencedError, type VersionConflictError } from "../er
 import { type AttemptParts, Attempts, type Onto, type Plan } from "./attempt.ts";
 import type { AppendResult, Commit } from "./event_store.ts";
 import { conflict, holds } from "./expectation.ts";
-import { nextEpoch } from "./fence.ts";
+import { isToSeal, nextEpoch } from "./fence.ts";
+import type { Linked } from "./history.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Operation } from "./operation.ts";
 import type { Subjects } from "./subjects.ts";
@@ -41,7 +42,7 @@ export class Appender {
       if (sure) return this.#decide(onto, operation);
       if (onto.some(({ head }) => head.deleted)) return "ask the leader"; // of several the first is named
       if (onto.some(isLost) || onto.some(isFenced)) return "ask the leader";
-      if (onto.every(({ write }) => write.drafts.length === 0)) return "ask the leader";
+      if (!onto.some(isWritten)) return "ask the leader";
       return this.#plan(onto);
     });
   }
@@ -58,7 +59,7 @@ export class Appender {
     if (dead) throw new ActorDeletedError({ actorId: dead.write.actorId, deletedAtVersion: dead.head.version });
     await this.#checkFences(onto, operation);
     if (lost !== undefined) throw this.#conflict(lost);
-    if (onto.every(({ write }) => write.drafts.length === 0)) return { result: onto.map((one) => found(one, false)) };
+    if (!onto.some(isWritten)) return { result: onto.map((one) => found(one, false)) };
     return this.#plan(onto);
   }
 
@@ -86,7 +87,7 @@ export class Appender {
           version: head.version,
           previous,
           behind: 0,
-          isOurs: ({ deleted }) => deleted === true,
+          isOurs: ({ commit }) => commit.deleted === true,
         }],
         checks,
         stored: (sequence): Head => this.#learnt(write.actorId, { version, sequence, epoch, deleted: true }),
@@ -134,12 +135,12 @@ export class Appender {
   }
 
   #plan(onto: readonly Onto[]): Plan<AppendResult[]> {
-    const written = onto.filter(({ write }) => write.drafts.length > 0);
+    const written = onto.filter(isWritten);
     // Checks on actors that are not written travel with the last commit.
-    const others = onto.filter(({ write }) => write.drafts.length === 0)
+    const others = onto.filter((one) => !isWritten(one))
       .map(({ subject, head: { sequence } }) => ({ subject, sequence }));
     const commits = written.map(({ write, subject, head }, index) => {
-      const events = numbered(write, head.version);
+      const events = write.drafts.length > 0 ? numbered(write, head.version) : [];
       const version = write.version ?? head.version + events.length;
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       const checks = [...this.#fences(write), ...(index === written.length - 1 ? others : [])];
@@ -150,12 +151,12 @@ export class Appender {
     let behind = messages.length;
     return {
       messages,
-      commits: commits.map(({ write, head, commit: { subject, previous }, messages: { length } }) => ({
+      commits: commits.map(({ write, head, commit: { subject, previous, epoch }, messages: { length } }) => ({
         target: { actorId: write.actorId, subject },
         version: head.version,
         previous,
         behind: behind -= length,
-        isOurs: ({ events }): boolean => isSame(write, events),
+        isOurs: (found): boolean => write.drafts.length > 0 ? isSame(write, found.commit.events) : isSeal(found, epoch),
       })),
       checks: commits.flatMap(({ commit: { checks } }) => checks),
       stored: (sequence, duplicate): AppendResult[] => {
@@ -250,6 +251,16 @@ export class Appender {
     this.#parts.heads.learn(actorId, head);
     return head;
   }
+}
+
+/** Whether a message goes onto the actor: events, or the seal of a check. */
+function isWritten({ write: { drafts, fence }, head: { epoch } }: Onto): boolean {
+  return drafts.length > 0 || isToSeal(fence, epoch);
+}
+
+/** A seal has no ids to be known by, but only its owner writes its epoch, and each of that owner's is as good. */
+function isSeal({ commit: { events, deleted }, epoch: written }: Linked, epoch: number): boolean {
+  return events.length === 0 && !deleted && written === epoch;
 }
 
 function isLost({ write: { expectation }, head: { version } }: Onto): boolean {

@@ -4,13 +4,12 @@
  * An attempt is the pair of a subject and S0, the sequence of its last message that the write goes onto. The server
  * stores it only there, and every retry repeats the same S0, so that two copies of an attempt are never both stored,
  * however late one arrives. Once another message lies behind S0 the attempt is decided: the actor's commit that links
- * back to S0 is ours exactly if its event ids are; otherwise ours is not stored and never can be.
+ * back to S0 is ours exactly if its event ids are, or of a seal its epoch; otherwise ours is not stored and never can be.
  */
 import { UnavailableError, UnknownOutcomeError } from "../errors.ts";
 import { Failed, isWorthAnother } from "./answer.ts";
-import type { Commit } from "./event_store.ts";
 import type { Heads, Target } from "./heads.ts";
-import type { History } from "./history.ts";
+import type { History, Linked } from "./history.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
 import type { Observer } from "./observer.ts";
 import type { Operation } from "./operation.ts";
@@ -47,7 +46,7 @@ export interface AttemptedCommit {
   readonly version: number;
   /** Sequences from its last message to the last of the attempt. */
   readonly behind: number;
-  isOurs(commit: Commit): boolean;
+  isOurs(found: Linked): boolean;
 }
 
 /** Messages that are stored all or not at all, each commit only behind its S0. */
@@ -162,11 +161,11 @@ export class Attempts<T> {
     const found = await this.#behind(commit, head.sequence);
     if (!commit.isOurs(found)) return this.#never();
     this.#open = undefined;
-    return { result: attempt.stored(found.position + commit.behind, true) };
+    return { result: attempt.stored(found.commit.position + commit.behind, true) };
   }
 
   /** The actor's commit that links back to S0. */
-  async #behind({ target, previous, version }: AttemptedCommit, last: number): Promise<Commit> {
+  async #behind({ target, previous, version }: AttemptedCommit, last: number): Promise<Linked> {
     const { history } = this.#parts;
     let sequence = last;
     for (let steps = 1;; steps++) {
@@ -174,7 +173,7 @@ export class Attempts<T> {
       if (found === undefined || found.previous < previous) {
         throw new UnavailableError({ reason: `messages of ${target.actorId} behind ${previous} are missing` });
       }
-      if (found.previous === previous) return found.commit;
+      if (found.previous === previous) return found;
       sequence = found.previous;
       if (steps !== NEAR) continue;
       // Many have been first: the one that goes on from the version is found faster than link by link.

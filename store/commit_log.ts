@@ -4,7 +4,7 @@ import type { Event } from "../event.ts";
 import { timestampOf } from "../validate.ts";
 import type { AppendResult, Commit, ReadActorOptions } from "./event_store.ts";
 import { conflict, holds } from "./expectation.ts";
-import { type Fence, nextEpoch } from "./fence.ts";
+import { type Fence, isToSeal, nextEpoch } from "./fence.ts";
 import { checkRange, notThisCommit, Selection } from "./range.ts";
 import { isSame, numbered, type Write } from "./write.ts";
 
@@ -16,14 +16,16 @@ export interface StoredCommit {
   readonly position: number;
   /** Milliseconds since 1970. */
   readonly storedAt: number;
-  /** A JSON array of events; `[]` for a tombstone. */
+  /** A JSON array of events; `[]` for a tombstone, and a seal. */
   readonly payload: string;
   readonly deleted: boolean;
 }
 
 interface Actor {
-  /** In order; of a deleted actor the tombstone only. */
+  /** In order, without seals; of a deleted actor the tombstone only. */
   readonly commits: StoredCommit[];
+  /** Of the last commit, be it a seal. */
+  position: number;
   version: number;
   epoch: number;
   deleted: boolean;
@@ -34,11 +36,12 @@ interface Admitted {
   readonly write: Write;
   readonly events: readonly Event[];
   readonly version: number;
-  readonly payload: string;
+  /** Undefined: a check, of which nothing is stored. */
+  readonly payload: string | undefined;
   readonly epoch: number;
 }
 
-const NOBODY: Actor = { commits: [], version: 0, epoch: 0, deleted: false };
+const NOBODY: Actor = { commits: [], position: 0, version: 0, epoch: 0, deleted: false };
 const utf8 = new TextEncoder();
 
 /** Commits by position and by actor. */
@@ -98,7 +101,7 @@ export class CommitLog {
     if (!holds(expectation, version)) throw conflict(actorId, expectation, version);
     if (version === 0) return undefined;
     for (const { position } of commits.splice(0)) this.#commits[position - 1] = undefined;
-    return this.#store({ write, events: [], version, payload: "[]", epoch }, true);
+    return this.#store({ write, version, epoch }, "[]", true);
   }
 
   /** The commits of an actor that lie in the range. Costs what it returns, and a binary search. */
@@ -108,8 +111,8 @@ export class CommitLog {
     if (deleted) return commits.map(commitOf);
     const { from } = options;
     if (from !== undefined) {
-      const known = commits[firstIndex(commits, ({ position }) => position >= from.position)];
-      if (known?.position !== from.position || known.version !== from.version) throw notThisCommit(actorId, from);
+      const known = this.at(from.position);
+      if (known?.actorId !== actorId || known.version !== from.version) throw notThisCommit(actorId, from);
     }
     const selection = new Selection(range);
     const end = firstIndex(commits, (commit) => selection.done(commit)) + 1;
@@ -143,7 +146,9 @@ export class CommitLog {
     const { version, epoch: last } = this.#actors.get(actorId) ?? NOBODY;
     const epoch = this.#nextEpoch(shard, fence, last);
     if (!holds(expectation, version)) throw conflict(actorId, expectation, version);
-    if (drafts.length === 0) return { write, events: [], version, payload: "", epoch };
+    if (drafts.length === 0) {
+      return { write, events: [], version, payload: isToSeal(fence, last) ? "[]" : undefined, epoch };
+    }
     const events = numbered(write, version);
     const payload = JSON.stringify(events);
     this.#checkSize(events, payload);
@@ -151,23 +156,22 @@ export class CommitLog {
   }
 
   #commit(admitted: Admitted): AppendResult {
-    const { write: { actorId }, version, events } = admitted;
-    const position = events.length > 0 ? this.#store(admitted, false).position : this.#lastPosition(actorId);
+    const { write: { actorId }, version, events, payload } = admitted;
+    const position = payload === undefined ? this.#lastPosition(actorId) : this.#store(admitted, payload).position;
     return { actorId, version, position, events, duplicate: false };
   }
 
-  #store({ write, version, payload, epoch }: Admitted, deleted: boolean): StoredCommit {
+  #store(
+    { write, version, epoch }: Pick<Admitted, "write" | "version" | "epoch">,
+    payload: string,
+    deleted = false,
+  ): StoredCommit {
     const { actorId, shard, fence } = write;
     const position = this.#commits.length + 1;
     const commit = { actorId, shard, version, position, storedAt: this.#now(), payload, deleted };
-    const actor = this.#actors.get(actorId);
-    if (actor === undefined) this.#actors.set(actorId, { commits: [commit], version, epoch, deleted });
-    else {
-      actor.commits.push(commit);
-      actor.version = version;
-      actor.epoch = epoch;
-      actor.deleted = deleted;
-    }
+    const actor: Actor = this.#actors.get(actorId) ?? { ...NOBODY, commits: [] };
+    this.#actors.set(actorId, Object.assign(actor, { position, version, epoch, deleted }));
+    if (!isSeal(commit)) actor.commits.push(commit);
     this.#commits.push(commit);
     if (fence !== undefined) this.#epochs.set(shard, Math.max(epoch, this.#epochs.get(shard) ?? 0));
     return commit;
@@ -221,8 +225,13 @@ export class CommitLog {
   }
 
   #lastPosition(actorId: string): number {
-    return this.#actors.get(actorId)?.commits.at(-1)?.position ?? 0;
+    return this.#actors.get(actorId)?.position ?? 0;
   }
+}
+
+/** Whether it is nothing to readers. */
+export function isSeal({ payload, deleted }: StoredCommit): boolean {
+  return payload === "[]" && !deleted;
 }
 
 /** As a reader gets it: its own copy. */

@@ -213,7 +213,9 @@ export interface EventStore<out E extends Event = Event> extends AsyncDisposable
   saveEvent(event: E, options?: SaveOptions): Promise<AppendResult<E>>;
   /**
    * The everyday one: the store assigns id, version and timestamp. All of `events` are stored or none. No events with an
-   * expectation is a check, against what the leader of the stream knows.
+   * expectation is a check, against what the leader of the stream knows. With a fence it holds for good against the owners
+   * before: a checked one is checked too, one that is not leaves a seal, an empty commit that no reader is given, unless
+   * this owner has written to the actor before.
    */
   append<const Id extends string>(
     actorId: Id,

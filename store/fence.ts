@@ -34,6 +34,14 @@ export function fenceOf(shard: number, fences: Fence | readonly Fence[] | undefi
 }
 
 /**
+ * Whether a check has to leave a seal, so that nothing of an older owner is stored behind it. A checked fence keeps older
+ * owners out by itself, and where this one has written already they are out.
+ */
+export function isToSeal(fence: Fence | undefined, lastEpoch: number): boolean {
+  return fence !== undefined && !fence.checked && fence.epoch > lastEpoch;
+}
+
+/**
  * The epoch rule: nobody appends onto a commit of a higher epoch, and who writes without a fence hands on the epoch that
  * is there.
  * @throws {FencedError} if a later owner has written

@@ -160,7 +160,7 @@ export class History {
       const part = messages.part(message);
       if (part.part === 1) previous = part.previous;
       const commit = assembler.add(part);
-      if (commit !== undefined) return { commit, begins, previous };
+      if (commit !== undefined) return { commit, begins, previous, epoch: part.epoch };
     }
     return undefined;
   }
@@ -197,9 +197,12 @@ export interface Located {
   readonly begins: number;
 }
 
-interface Linked extends Located {
+/** A commit and what its messages say of it. */
+export interface Linked extends Located {
   /** Sequence of the last message of the actor's commit before it. */
   readonly previous: number;
+  /** 0 if none. */
+  readonly epoch: number;
 }
 
 const NOTHING = { sequence: 0, part: 0, parts: 0 } as const;

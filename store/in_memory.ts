@@ -1,7 +1,7 @@
 import { checkActorId } from "../actor_id.ts";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
-import { CommitLog, commitOf } from "./commit_log.ts";
+import { CommitLog, commitOf, isSeal } from "./commit_log.ts";
 import type {
   Abortable,
   AppendOptions,
@@ -165,7 +165,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     for (let caughtUp = false;; caughtUp = true) {
       while (position < (caughtUp ? this.#log.position : target)) {
         const stored = this.#log.at(++position);
-        if (stored === undefined || stored.storedAt < since) continue;
+        if (stored === undefined || isSeal(stored) || stored.storedAt < since) continue;
         if (!letsActor(filter, stored.actorId, stored.shard)) continue;
         const commit = letsEvents(filter, commitOf(stored));
         if (commit !== undefined) yield commit as never;
@@ -185,7 +185,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     this.#check(options);
     const filter = checkFilter(actorType === undefined ? {} : { actorTypes: [actorType] }, this.shards);
     for (const [actorId, { version, deleted }] of this.#log.actors()) {
-      if (deleted || !letsActor(filter, actorId, 0)) continue;
+      if (deleted || version === 0 || !letsActor(filter, actorId, 0)) continue;
       yield { actorId, version };
       this.#check(options);
     }
@@ -233,7 +233,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     this.#announcing = true;
     for (; this.#told < this.#log.position; this.#wake()) {
       const stored = this.#log.at(++this.#told);
-      if (bus === undefined || stored === undefined) continue;
+      if (bus === undefined || stored === undefined || isSeal(stored)) continue;
       try {
         if (bus.committed) bus.committed(commitOf(stored));
         else for (const event of commitOf(stored).events) void bus.publish(event);

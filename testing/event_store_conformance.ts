@@ -2,6 +2,7 @@ import type { EventStore } from "../store/event_store.ts";
 import { appending } from "./event_store/appending.ts";
 import { badInput } from "./event_store/bad_input.ts";
 import { deletion } from "./event_store/deletion.ts";
+import { fencing } from "./event_store/fencing.ts";
 import { lifetime } from "./event_store/lifetime.ts";
 import { limits } from "./event_store/limits.ts";
 import { races } from "./event_store/races.ts";
@@ -12,6 +13,7 @@ import { transactions } from "./event_store/transactions.ts";
 
 const PROMISES: Promises = {
   ...appending,
+  ...fencing,
   ...badInput,
   ...limits,
   ...reading,

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { shardOf } from "../../store/shard.ts";
 import { added, all, eventOf, outline, type Promises, rejects, several, upTo, versions } from "./scene.ts";
 
 /** `append` and `saveEvent`. */
@@ -221,22 +220,5 @@ export const appending: Promises = {
     assert.deepEqual(read.map((events) => events.length), actors.map((_, index) => 1 + index % 3));
     const latest = await Promise.all(actors.map((actorId) => store.getLatestVersion(actorId)));
     assert.deepEqual(latest, actors.map((_, index) => 1 + index % 3));
-  },
-
-  async "nobody appends onto a commit of a higher epoch, and who has none hands on the one that is there"({ store }) {
-    const shard = shardOf("order-1", store.shards);
-    const fence = (epoch: number): { fence: { shard: number; checked: boolean; epoch: number } } => ({
-      fence: { shard, checked: false, epoch },
-    });
-    await store.append("order-1", several(1), fence(7));
-    await store.append("order-1", several(1));
-    await rejects(store.append("order-1", several(1), fence(6)), "FENCED", { shard, epoch: 7 });
-    await rejects(store.saveEvent(eventOf("order-1", 9), fence(6)), "FENCED", { shard, epoch: 7 });
-    await rejects(store.deleteActor("order-1", fence(6)), "FENCED", { shard, epoch: 7 });
-    assert.equal((await store.append("order-1", several(1), fence(8))).version, 3);
-    await rejects(store.append("order-1", several(1), fence(7)), "FENCED", { shard, epoch: 8 });
-    const other = { fence: { shard: (shard + 1) % store.shards, checked: false, epoch: 9 } };
-    await rejects(store.append("order-1", several(1), other), "INVALID_ARGUMENT", { argument: "fence" });
-    assert.deepEqual(versions(await store.getEvents("order-1")), [1, 2, 3]);
   },
 };

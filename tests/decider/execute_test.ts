@@ -4,6 +4,8 @@ import {
   type Event,
   type EventStore,
   execute,
+  type ExecuteOptions,
+  type Fence,
   forgetActor,
   InMemoryEventStore,
   isAetherError,
@@ -25,6 +27,20 @@ describe("execute on JetStream", () => {
   const connection = connectedTo();
   keepsItsPromises((namespace) => JetStreamEventStore.open(connection(), { namespace }));
 });
+
+const isFenced = (error: unknown): boolean => isAetherError(error, "FENCED");
+
+/** How often a store is appended to through it. */
+function counting(store: EventStore): { readonly store: EventStore; count(): number } {
+  let count = 0;
+  const counted = wrapped(store, {
+    append(actorId, events, options) {
+      count++;
+      return store.append(actorId, events, options) as never;
+    },
+  });
+  return { store: counted, count: () => count };
+}
 
 function keepsItsPromises(open: (namespace: string) => EventStore | Promise<EventStore>): void {
   let count = 0;
@@ -69,6 +85,54 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
       await store.append("counter-1", [added(1)]);
       await execute(watched, counter, "counter-1", { add: 2 }, { fence, cache });
       assert.deepEqual(floors, [epoch, epoch]);
+    },
+  );
+
+  promises("with a fence answers what stores nothing behind a seal, once per owner", async (store) => {
+    const shard = shardOf("counter-1", store.shards);
+    const fence = (epoch: number): Fence => ({ shard, epoch, checked: false });
+    for (let count = 0; count < 9; count++) await store.append("other-1", [added(1)]);
+    const cache = new StateCache();
+    const refused = (more: ExecuteOptions): Promise<unknown> =>
+      assert.rejects(execute(store, counter, "counter-1", { add: -9 }, more), RangeError);
+    await refused({ fence: fence(5) });
+    assert.equal(await store.position(), 10);
+    await assert.rejects(execute(store, counter, "counter-1", { add: 1 }, { fence: fence(4) }), isFenced);
+    await assert.rejects(execute(store, counter, "counter-1", { add: -1 }, { fence: fence(4) }), isFenced);
+    await execute(store, counter, "counter-1", { add: 0 }, { fence: fence(5) });
+    await execute(store, counter, "counter-1", { add: 1 }, { fence: fence(5), cache });
+    await refused({ fence: fence(5), cache });
+    assert.equal(await store.position(), 11);
+    // What was kept is behind: the check tells, and what was missed decides.
+    await store.append("counter-1", [added(2)]);
+    assert.equal((await execute(store, counter, "counter-1", { add: 0 }, { fence: fence(6), cache })).state.sum, 3);
+    assert.equal(await store.position(), 13);
+    // Once sealed it asks nobody but for what is new.
+    const appends = counting(store);
+    await execute(appends.store, counter, "counter-1", { add: 0 }, { fence: fence(6), cache });
+    await execute(appends.store, counter, "counter-1", { add: 0 }, { fence: fence(6), cache });
+    assert.equal(appends.count(), 1); // another view of the store knew nothing
+    assert.equal(await store.position(), 13);
+  });
+
+  promises(
+    "with a fence a refusal is not answered where the owner before was faster: it decides again",
+    async (store) => {
+      const { position: epoch } = await store.append("counter-1", [added(1)]);
+      const before = { fence: { shard: shardOf("counter-1", store.shards), epoch, checked: false } };
+      await store.append("other-1", [added(1)]);
+      let races = 0;
+      const raced = wrapped(store, {
+        async append(actorId, events, options) {
+          if (races++ === 0) await store.append("counter-1", [added(1)], before);
+          return await store.append(actorId, events, options) as never;
+        },
+      });
+      const after = { fence: { ...before.fence, epoch: epoch + 1 } };
+      const { state, retries } = await execute(raced, counter, "counter-1", { add: -2 }, after);
+      assert.deepEqual([state.sum, retries], [0, 1]);
+      races = -9;
+      await assert.rejects(execute(raced, counter, "counter-1", { add: -2 }, after), RangeError);
     },
   );
 

@@ -19,6 +19,19 @@ it("tells its bus of every commit in order, also of those that the bus itself br
   assert.deepEqual(told, [1, 2, 3, 4, 4]);
 });
 
+it("tells its bus of no seal", async () => {
+  const told: number[] = [];
+  const bus = { publish: () => Promise.resolve(), committed: ({ version }: Commit) => void told.push(version) };
+  const store: InMemoryEventStore = new InMemoryEventStore({ bus, shards: 1 });
+  const fence = { shard: 0, epoch: 1, checked: false };
+  await store.append("order-1", [], { expectedVersion: 0, fence });
+  await store.append("order-1", several(1));
+  assert.deepEqual(told, [1]);
+  const checked = { shard: 0, epoch: 2, checked: true };
+  await store.append("order-1", [], { expectedVersion: 1, fence: checked });
+  assert.equal(await store.position(), 2);
+});
+
 it("tells a bus without `committed` of every event, and not before all of a transaction is stored", async () => {
   const told: string[] = [];
   const store: InMemoryEventStore = new InMemoryEventStore({
