@@ -1,5 +1,6 @@
 import { assignShards } from "../../cluster/assignment.ts";
 import { decodeTable, type Table } from "../../cluster/table.ts";
+import type { BucketServer } from "./bucket_server.ts";
 import type { EventLog, LogListener, NewCommit, StoredCommit } from "./event_log.ts";
 import type { Reply } from "./host.ts";
 import type { Machine } from "./machine.ts";
@@ -33,6 +34,7 @@ export class Checker implements LogListener {
   readonly violations: Violation[] = [];
   readonly counts = { elections: 0, tables: 0, commits: 0, seals: 0, refusals: 0, fences: 0 };
   log!: EventLog;
+  bucket!: BucketServer;
   readonly #schedule: Schedule;
   readonly #scheduler: Scheduler;
   readonly #processes: readonly Process[];
@@ -82,10 +84,13 @@ export class Checker implements LogListener {
     let leader: Process | undefined;
     this.#owners.fill(undefined);
     let owned = 0;
+    const { created } = this.bucket;
     for (const process of this.#processes) {
       // A machine that sleeps does nothing; it looks at its clocks before it does anything again.
       if (!process.isThere || process.machine.isAsleep) continue;
-      const { election, distribution } = process.node;
+      const { election, distribution, discovery } = process.node;
+      // Until it renews, a node does not know that its bucket is gone; only its fences keep it from harm.
+      if (discovery.presence?.bucket.created !== created) continue;
       const term = election.term;
       if (term !== undefined) {
         if (leader !== undefined) this.say("L2", `${leader.machine.life} and ${process.machine.life} both lead`);

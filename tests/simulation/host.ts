@@ -27,6 +27,8 @@ export class Host {
   readonly #parts: HostParts;
   /** What was answered without a write: a copy of the command that comes later is not to be decided anew. */
   readonly #outcomes = new Map<string, Reply>();
+  /** What is being executed: a copy that comes meanwhile waits for the same answer. */
+  readonly #executing = new Map<string, Promise<Reply>>();
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -38,9 +40,14 @@ export class Host {
     const cache = new StateCache();
     const running = new Set<Promise<unknown>>();
     const handle = (command: Command): Promise<Reply> => {
-      const work = this.#execute(command, fence, cache);
+      const known = this.#executing.get(command.id);
+      if (known !== undefined) return known;
+      const work = this.#execute(command, fence, cache).finally(() => {
+        running.delete(work);
+        this.#executing.delete(command.id);
+      });
       running.add(work);
-      void work.finally(() => running.delete(work));
+      this.#executing.set(command.id, work);
       return work;
     };
     using _serving = commands.serve(machine, shard, handle);

@@ -52,9 +52,12 @@ export class Process {
   async #join(): Promise<void> {
     for (;;) {
       try {
-        return await this.node.join(new AbortController().signal);
+        await this.node.join(new AbortController().signal);
+        this.#world.trace(`${this.machine.life} joined as ${this.node.discovery.presence?.incarnation}`);
+        return;
       } catch (error) {
         if (!isAetherError(error, "NODE_ID_IN_USE")) throw error;
+        this.#world.trace(`${this.machine.life} cannot join: ${error.message}`);
       }
       await this.machine.sleep(RESTART);
       this.#make();

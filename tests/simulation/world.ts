@@ -54,6 +54,7 @@ export class World {
     this.bucket = new BucketServer(scheduler, (key, value, before) => this.#onStored(key, value, before));
     this.log = new EventLog(scheduler, this.checker);
     this.checker.log = this.log;
+    this.checker.bucket = this.bucket;
     this.nudges = new NudgeNetwork(scheduler, this.network, rates);
     this.commands = new CommandNetwork(scheduler, this.network);
   }
