@@ -78,7 +78,8 @@ export class Network {
       const delay = this.delay() + (isCut ? machine.cut.out - now : 0);
       this.#scheduler.after(delay, () => this.#arrive(machine, act, answer));
       if (this.isHit(this.#rates.twice)) {
-        this.#scheduler.after(delay + this.between(1, 4_000), () => this.#arrive(machine, act, undefined));
+        const again = delay + this.#late(1, 4_000);
+        this.#scheduler.after(again, () => this.#arrive(machine, act, undefined));
       }
     });
   }
@@ -88,10 +89,15 @@ export class Network {
     const { late, veryLate } = this.#rates;
     if (this.isFaulty && late + veryLate > 0) {
       const which = this.#random();
-      if (which < veryLate) return this.between(2_000, 9_000);
-      if (which < veryLate + late) return this.between(50, 2_000);
+      if (which < veryLate) return this.#late(2_000, 9_000);
+      if (which < veryLate + late) return this.#late(50, 2_000);
     }
     return this.latency === 0 ? 0 : this.between(0.5, this.latency);
+  }
+
+  /** What is late comes before all has healed. */
+  #late(least: number, most: number): number {
+    return Math.min(this.between(least, most), this.#healed - this.now);
   }
 
   #arrive<T>(machine: Machine, act: () => T, answer: ((value: T) => void) | undefined): void {
