@@ -1,8 +1,9 @@
+import { quick } from "./aborting.ts";
 import { Machine } from "./machine.ts";
 
 /** Replaces what a simulation must not take from the real world, until it is disposed. */
 export function replaceGlobals(random: () => number): Disposable {
-  const { setTimeout, clearTimeout } = globalThis;
+  const { setTimeout, clearTimeout, AbortController, AbortSignal } = globalThis;
   const [now, performanceNow, mathRandom, randomUUID] = [Date.now, performance.now, Math.random, crypto.randomUUID];
   const timers = new Map<number, () => void>();
   let count = 0;
@@ -19,14 +20,14 @@ export function replaceGlobals(random: () => number): Disposable {
     timers.get(id ?? 0)?.();
     timers.delete(id ?? 0);
   };
-  Object.assign(globalThis, { setTimeout: start, clearTimeout: stop });
+  Object.assign(globalThis, { setTimeout: start, clearTimeout: stop, ...quick });
   Date.now = () => machine().wall();
   performance.now = () => machine().now();
   Math.random = random;
   crypto.randomUUID = () => `${hex(random())}-${hex(random())}-${(++count).toString(16)}` as ReturnType<typeof randomUUID>;
   return {
     [Symbol.dispose](): void {
-      Object.assign(globalThis, { setTimeout, clearTimeout });
+      Object.assign(globalThis, { setTimeout, clearTimeout, AbortController, AbortSignal });
       Date.now = now;
       performance.now = performanceNow;
       Math.random = mathRandom;
