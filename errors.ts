@@ -237,9 +237,9 @@ export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
     super(
       "UNKNOWN_OUTCOME",
       fields,
-      `Whether the write to ${
-        fields.actorIds.join(", ")
-      } is stored is unknown: repeat it with the same event ids and the same expectedVersion`,
+      `Whether the write to ${fields.actorIds.join(", ")} is stored is unknown: repeat it with the same ${
+        fields.commandId === undefined ? "event ids and the same expectedVersion" : "commandId"
+      }`,
       options,
     );
   }

@@ -19,6 +19,8 @@ export interface Member {
   readonly metadata: Readonly<Record<string, string>>;
   /** ISO 8601, by the node's own clock. */
   readonly joinedAt: string;
+  /** Actor types that it serves. */
+  readonly serves: readonly string[];
 }
 
 /** What happened to a node. */
@@ -34,7 +36,15 @@ export type Living = (presence: Presence<MemberRecord>, signal: AbortSignal) => 
 export interface NodeFacts {
   readonly nodeId: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Once it takes shards. */
   readonly weight: number;
+}
+
+/** What a node does for the others, which changes while it is there. */
+export interface NodeServices {
+  readonly takesShards: boolean;
+  /** Actor types. */
+  readonly serves: readonly string[];
 }
 
 /** Keeps this node a member, one life after another, and knows the others. */
@@ -47,6 +57,7 @@ export class Discovery {
   readonly #ending = new AbortController();
   /** By node id: the incarnation that others were told of, and how it was. */
   readonly #told = new Map<string, { incarnation: string; state: Member["state"] }>();
+  #services: NodeServices = { takesShards: false, serves: [] };
   #presence: Presence<MemberRecord> | undefined;
   #life: { readonly over: AbortController; readonly running: Set<Promise<void>> } | undefined;
   #running: Promise<void> | undefined;
@@ -71,6 +82,13 @@ export class Discovery {
     this.#running = this.#live(presence);
   }
 
+  /** Tells the others what this node does for them: at once, and in every life to come. */
+  describe(services: Partial<NodeServices>): void {
+    const before = JSON.stringify(this.#services);
+    this.#services = { ...this.#services, ...services };
+    if (JSON.stringify(this.#services) !== before) void this.#presence?.lease.set(this.#offered());
+  }
+
   /** Runs work in this life and each one after it, until it is disposed: a life ends only after its work has returned. */
   each(work: Living): Disposable {
     this.#works.add(work);
@@ -82,9 +100,9 @@ export class Discovery {
   get members(): Member[] {
     const presence = this.#presence;
     if (presence === undefined) return [];
-    return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state } }) => {
+    return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state, serves } }) => {
       const isSilent = state === "up" && presence.lease.silence(seen) > SUSPECTED;
-      return { nodeId, state: isSilent ? "suspected" : state as Member["state"], metadata, joinedAt };
+      return { nodeId, state: isSilent ? "suspected" : state as Member["state"], metadata, joinedAt, serves };
     });
   }
 
@@ -101,7 +119,7 @@ export class Discovery {
   }
 
   async #begin(signal: AbortSignal): Promise<Presence<MemberRecord>> {
-    const { nodeId, metadata, weight } = this.#facts;
+    const { nodeId, metadata } = this.#facts;
     const joinedAt = new Date(this.#ports.clock.wall()).toISOString();
     const record = (incarnation: string): MemberRecord => ({
       v: 1,
@@ -110,12 +128,16 @@ export class Discovery {
       state: "joining",
       metadata,
       joinedAt,
-      weight,
-      serves: [],
+      ...this.#offered(),
       applied: 0,
       held: [],
     });
     return await Presence.begin(this.#ports, nodeKey(nodeId), record, free, signal);
+  }
+
+  #offered(): Pick<MemberRecord, "weight" | "serves"> {
+    const { takesShards, serves } = this.#services;
+    return { weight: takesShards ? this.#facts.weight : 0, serves };
   }
 
   async #live(first: Presence<MemberRecord>): Promise<void> {
@@ -181,7 +203,7 @@ export class Discovery {
     while (!signal.aborted) {
       if (!isUp && presence.watcher.polled !== undefined) {
         isUp = true;
-        void presence.lease.set({ state: "up" });
+        void presence.lease.set({ state: "up", ...this.#offered() }); // it may have changed while the life began
       }
       this.#tell(presence);
       await presence.view.change((key) => key.startsWith(NODES), SUSPECTED / 10, signal);

@@ -73,14 +73,26 @@ export class Distribution implements AsyncDisposable {
     return this.#ownership?.fence(shard);
   }
 
+  /** Whether the shard is this node's at this moment: also while it is given up, when nothing new begins under the fence. */
+  holds(fence: Pick<Fence, "shard" | "epoch">): boolean {
+    return this.#ownership?.holds(fence) ?? false;
+  }
+
   /** A later fence than the one of this node was found. */
   fenced(shard: number, epoch: number): void {
     this.#ownership?.fenced(shard, epoch);
   }
 
-  /** Work for each shard, from now on. */
+  /** Work for each shard, from now on. A node takes shards only while there is any. */
   add(work: ShardWork): AsyncDisposable {
-    return this.#crew.add(work);
+    const post = this.#crew.add(work);
+    this.#offer();
+    return {
+      [Symbol.asyncDispose]: async (): Promise<void> => {
+        await post[Symbol.asyncDispose]();
+        this.#offer();
+      },
+    };
   }
 
   /** Calls back with each change to a shard of this node, until it is disposed. */
@@ -106,6 +118,10 @@ export class Distribution implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#living[Symbol.dispose]();
     await this.#leading[Symbol.asyncDispose]();
+  }
+
+  #offer(): void {
+    this.#parts.discovery.describe({ takesShards: this.#crew.size > 0 });
   }
 
   #holdsAny({ incarnation }: Presence<MemberRecord>): boolean {

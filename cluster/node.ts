@@ -6,6 +6,7 @@ import { Election } from "./election.ts";
 import type { Fences } from "./fences.ts";
 import { CONFIG } from "./names.ts";
 import type { ClusterPorts } from "./ports.ts";
+import { within } from "./within.ts";
 
 /** The election whose leader hands out the shards. */
 export const CLUSTER_ELECTION = "cluster";
@@ -54,11 +55,15 @@ export class ClusterNode {
     await this.discovery.join(signal);
   }
 
-  /** Hands the shards over, says good-bye; after so many milliseconds without waiting for anybody. */
-  async leave(milliseconds: number): Promise<void> {
+  /**
+   * Hands the shards over, says good-bye; after so many milliseconds without waiting for anybody. `finish` ends what is
+   * done for shards that nobody took: while they are this node's still.
+   */
+  async leave(milliseconds: number, finish?: () => Promise<void>): Promise<void> {
     const [late, done] = [new AbortController(), new AbortController()];
     void this.#ports.clock.sleep(milliseconds, done.signal).then(() => late.abort());
     await this.distribution.release(late.signal);
+    if (finish !== undefined) await within(this.#ports.clock, finish(), milliseconds, late.signal);
     done.abort();
     await this.election.resign();
     await this.discovery.leave();

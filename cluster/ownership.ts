@@ -80,6 +80,15 @@ export class Ownership {
     return { shard, epoch: held.epoch, checked: this.#options.checked };
   }
 
+  /**
+   * Whether no other node can own the shard at this very moment: also while it is given up, when what was begun under the
+   * fence is finished and nothing new begins.
+   */
+  holds({ shard, epoch }: Pick<Fence, "shard" | "epoch">): boolean {
+    const held = this.#held.get(shard);
+    return held !== undefined && held.state !== "taking" && held.epoch === epoch && this.#presence.lease.isValid();
+  }
+
   /** The shards that it may act on at this moment, by number. */
   get owned(): number[] {
     if (!this.#presence.lease.isValid()) return [];
@@ -94,7 +103,7 @@ export class Ownership {
   /** Somebody has written a later fence: what the table says of this shard is looked at again. */
   fenced(shard: number, epoch: number): void {
     const held = this.#held.get(shard);
-    if (held === undefined || held.state !== "owned" || held.epoch > epoch) return;
+    if (held === undefined || held.state === "taking" || held.epoch > epoch) return;
     this.#forget(held);
     this.#tell();
     this.#apply();

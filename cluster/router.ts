@@ -1,0 +1,219 @@
+import { isCommandId } from "../decider/recent_commands.ts";
+import {
+  CommandRejectedError,
+  InvalidArgumentError,
+  NoHandlerError,
+  NoOwnerError,
+  OverloadedError,
+  UnavailableError,
+  UnknownOutcomeError,
+} from "../errors.ts";
+import type { Metadata } from "../event.ts";
+import { copyJson } from "../json.ts";
+import type { Abortable } from "../store/event_store.ts";
+import { shardOf } from "../store/shard.ts";
+import { copyMetadata } from "../validate.ts";
+import { actorTypeOf } from "../actor_id.ts";
+import type { Clock } from "./clock.ts";
+import { type Answer, decodeAnswer, encodeCommand, excessOf } from "./command_messages.ts";
+import type { Commands } from "./commands.ts";
+import { within } from "./within.ts";
+
+/** Milliseconds that a command may take over all its tries, unless `send` is told otherwise. */
+const TIMEOUT = 10_000;
+/** More than a timer can wait. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
+/** Milliseconds that one try may take: an owner that was stopped keeps its subscription, and silence is the only sign. */
+const TRY = 1_500;
+/** Milliseconds between two tries: at first, and at most. */
+const PAUSE = { least: 5, most: 100 } as const;
+/** Milliseconds in which a node that has just joined may begin to serve. */
+const HANDLER = 1_000;
+
+/** Options of `send`. */
+export interface SendOptions extends Abortable {
+  /** Makes the command idempotent: text of up to 128 characters. Without one it is idempotent over the tries of one `send`. */
+  readonly commandId?: string;
+  /** Milliseconds, over all tries. @default 10000 */
+  readonly timeout?: number;
+  /** Merged under the metadata of each event. */
+  readonly metadata?: Metadata;
+}
+
+/** What takes the commands of the shards of this very node. */
+export interface LocalCommands {
+  serves(shard: number): boolean;
+  handle(shard: number, body: string): Promise<string>;
+}
+
+/** What a router needs. */
+export interface RouterParts {
+  readonly clock: Clock;
+  readonly commands: Commands;
+  /** Of the namespace. */
+  readonly shards: number;
+  /** Absent: nothing is done here. */
+  readonly local?: LocalCommands | undefined;
+}
+
+/** Brings commands to the owner of their actor's shard, wherever it is. Pure but for its parts. */
+export class Router {
+  readonly #parts: RouterParts;
+
+  constructor(parts: RouterParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Tries until there is an answer, under one command id; gives what the command gave, as JSON has it.
+   *
+   * @throws {CommandRejectedError} if it was refused
+   * @throws {OverloadedError} {@linkcode NoHandlerError} {@linkcode NoOwnerError} if it certainly did not run
+   * @throws {UnknownOutcomeError} if it may have run: repeat it with the same `commandId`
+   * @throws {InvalidArgumentError} if the command is not JSON, or too large for a message
+   * @throws {InvalidActorIdError} {@linkcode PermissionError} {@linkcode ClosedError} and, where it certainly did not run,
+   * the signal's reason
+   */
+  async send(actorId: string, command: unknown, options: SendOptions = {}): Promise<unknown> {
+    const shard = shardOf(actorId, this.#parts.shards);
+    options.signal?.throwIfAborted();
+    return await new Sending(this.#parts, shard, actorId, command, options).run();
+  }
+}
+
+/** One command on its way. */
+class Sending {
+  readonly #parts: RouterParts;
+  readonly #shard: number;
+  readonly #actorId: string;
+  readonly #command: unknown;
+  readonly #commandId: string;
+  readonly #metadata: Metadata | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #until: number;
+  /** Of some try nobody knows. */
+  #mayHaveRun = false;
+  /** What kept the last try from running. */
+  #obstacle: Answer | undefined;
+  /** When a node without a handler was first met. */
+  #unhandled: number | undefined;
+
+  constructor(parts: RouterParts, shard: number, actorId: string, command: unknown, options: SendOptions) {
+    const { commandId = crypto.randomUUID(), timeout = TIMEOUT, metadata, signal } = options;
+    if (!isCommandId(commandId)) {
+      throw new InvalidArgumentError({ argument: "commandId" }, "commandId is a text of 1 to 128 characters");
+    }
+    if (!(typeof timeout === "number" && timeout > 0 && timeout <= MAX_TIMEOUT)) {
+      throw new InvalidArgumentError({ argument: "timeout" }, `timeout is milliseconds, more than 0, not ${timeout}`);
+    }
+    this.#parts = parts;
+    this.#shard = shard;
+    this.#actorId = actorId;
+    this.#command = copyJson(command, "command", (argument, problem) => {
+      throw new InvalidArgumentError({ argument }, `${argument}: ${problem}`);
+    });
+    this.#commandId = commandId;
+    this.#metadata = copyMetadata(metadata);
+    this.#signal = signal;
+    this.#until = parts.clock.now() + timeout;
+  }
+
+  async run(): Promise<unknown> {
+    const { clock } = this.#parts;
+    let pause: number = PAUSE.least;
+    for (let attempt = 1;; attempt++) {
+      const left = this.#until - clock.now();
+      if (left <= 0) throw this.#late();
+      const answer = await this.#try(attempt, left);
+      if (answer?.kind === "result") return answer.result;
+      this.#consider(answer);
+      if (!this.#signal?.aborted) {
+        const time = Math.min(pause * (0.5 + Math.random() / 2), this.#until - clock.now());
+        if (time > 0) await clock.sleep(time, this.#signal);
+        pause = Math.min(2 * pause, PAUSE.most);
+      }
+      if (this.#signal?.aborted) throw this.#mayHaveRun ? this.#unknown(this.#signal.reason) : this.#signal.reason;
+    }
+  }
+
+  /** The answer to one try; undefined: silence. */
+  async #try(attempt: number, left: number): Promise<Answer | undefined> {
+    const { clock, commands, local } = this.#parts;
+    const shard = this.#shard;
+    const body = encodeCommand({
+      actorId: this.#actorId,
+      command: this.#command,
+      commandId: this.#commandId,
+      attempt,
+      left,
+      metadata: this.#metadata,
+    });
+    const size = excessOf(body, commands.maxSize);
+    if (size !== undefined) {
+      const problem = `The command takes ${size} bytes, ${commands.maxSize} are allowed`;
+      const tooLarge = new InvalidArgumentError({ argument: "command" }, problem);
+      throw this.#mayHaveRun ? this.#unknown(tooLarge) : tooLarge;
+    }
+    if (local?.serves(shard)) {
+      const answer = await within(clock, local.handle(shard, body), left, this.#signal);
+      return answer === undefined ? undefined : decodeAnswer(answer);
+    }
+    const answer = await this.#request(body, Math.min(TRY, left));
+    if (answer.kind === "absent") return { kind: "notOwner" };
+    return answer.kind === "answer" ? decodeAnswer(answer.body) : undefined;
+  }
+
+  /** What keeps a try from being sent is of no interest where an earlier one may have run. */
+  async #request(body: string, milliseconds: number): ReturnType<Commands["request"]> {
+    try {
+      return await this.#parts.commands.request(this.#shard, body, milliseconds, this.#signal);
+    } catch (error) {
+      throw this.#mayHaveRun ? this.#unknown(error) : error;
+    }
+  }
+
+  /** @throws what is the end of it; else there is another try */
+  #consider(answer: Exclude<Answer, { readonly kind: "result" }> | undefined): void {
+    this.#obstacle = answer;
+    switch (answer?.kind) {
+      case undefined:
+      case "unknown":
+        this.#mayHaveRun = true;
+        return;
+      case "rejected": {
+        const { reason } = answer;
+        throw new CommandRejectedError({ actorId: this.#actorId, commandId: this.#commandId, reason });
+      }
+      case "tooLarge": {
+        const problem = `What the command gave takes ${answer.size} bytes, ${answer.limit} are allowed`;
+        throw this.#unknown(new InvalidArgumentError({ argument: "result" }, problem));
+      }
+      case "overloaded":
+        if (!this.#mayHaveRun) throw new OverloadedError({ shard: this.#shard, limit: answer.limit });
+        return;
+      case "noHandler": {
+        const now = this.#parts.clock.now();
+        this.#unhandled ??= now;
+        if (now - this.#unhandled >= HANDLER && !this.#mayHaveRun) throw this.#noHandler(answer.nodeId);
+      }
+    }
+  }
+
+  /** The time is up. */
+  #late(): Error {
+    if (this.#mayHaveRun) return this.#unknown(undefined);
+    const obstacle = this.#obstacle;
+    if (obstacle?.kind === "noHandler") return this.#noHandler(obstacle.nodeId);
+    const cause = obstacle?.kind === "unavailable" ? new UnavailableError({ reason: obstacle.reason }) : undefined;
+    return new NoOwnerError({ shard: this.#shard }, cause && { cause });
+  }
+
+  #noHandler(nodeId: string): NoHandlerError {
+    return new NoHandlerError({ actorType: actorTypeOf(this.#actorId), nodeId });
+  }
+
+  #unknown(cause: unknown): UnknownOutcomeError {
+    const fields = { actorIds: [this.#actorId], eventIds: [], commandId: this.#commandId };
+    return new UnknownOutcomeError(fields, cause === undefined ? undefined : { cause });
+  }
+}

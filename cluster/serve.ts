@@ -1,0 +1,81 @@
+/** Hosts of actors as users ask for them. */
+import { actorTypeOf } from "../actor_id.ts";
+import type { Decider } from "../decider/decider.ts";
+import type { ExecuteOptions } from "../decider/execute.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import type { Event } from "../event.ts";
+import type { StandardSchema } from "../schema/standard_schema.ts";
+import type { EventStore } from "../store/event_store.ts";
+import { ActorHost } from "./actor_host.ts";
+import type { Clock } from "./clock.ts";
+import { ServedDecider } from "./served_decider.ts";
+import { type CommandHandler, servedHandler } from "./served_handler.ts";
+
+/** Options of `serve`. */
+export interface ServeOptions<Command>
+  extends Pick<ExecuteOptions, "snapshots" | "retries" | "metadata" | "cache" | "observer"> {
+  /** Needed if the decider names no `events`. */
+  readonly actorType?: string;
+  /** Checks each command where it is executed; one that does not fit is refused. */
+  readonly commands?: StandardSchema<unknown, Command>;
+  /** How many actors may be at work at the same time. @default 1000 */
+  readonly concurrency?: number;
+  /** How many actors are kept in memory; who was idle for longest leaves it first. @default 10000 */
+  readonly actors?: number;
+}
+
+/** A host, and the types of the actors that live in it. */
+export interface Served {
+  readonly actorTypes: readonly string[];
+  readonly host: ActorHost;
+}
+
+/** What the cluster is of. */
+export interface Home {
+  readonly clock: Clock;
+  readonly namespace: string;
+  readonly shards: number;
+}
+
+/** @throws {InvalidArgumentError} */
+export function serveDecider<Stored extends Event, State, Command, E extends Stored>(
+  { clock, namespace, shards }: Home,
+  store: EventStore<Stored>,
+  decider: Decider<State, Command, E>,
+  options: ServeOptions<Command> = {},
+): Served {
+  const { actorType, commands, concurrency, actors } = options;
+  if (store.namespace !== namespace || store.shards !== shards) {
+    throw new InvalidArgumentError(
+      { argument: "store" },
+      `The store is of ${store.namespace} with ${store.shards} shards, the cluster of ${namespace} with ${shards}`,
+    );
+  }
+  const own = decider.events?.actorTypes;
+  if (actorType === undefined && own === undefined) {
+    throw new InvalidArgumentError({ argument: "actorType" }, "The decider names no events, so it needs an actorType");
+  }
+  if (actorType !== undefined && own !== undefined && !own.includes(actorTypeOf(actorType))) {
+    throw new InvalidArgumentError({ argument: "actorType" }, `The decider has no actors of the type ${actorType}`);
+  }
+  const limits = { concurrency: count("concurrency", concurrency), actors: count("actors", actors) };
+  const served = new ServedDecider<State, Command, E>({ clock, store, decider, options, commands });
+  return {
+    actorTypes: actorType === undefined ? own as readonly string[] : [actorType],
+    host: new ActorHost({ clock, activate: served.activate }, limits),
+  };
+}
+
+/** The same without a decider. */
+export function serveHandler({ clock }: Pick<Home, "clock">, actorType: string, handler: CommandHandler): Served {
+  if (typeof handler !== "function") {
+    throw new InvalidArgumentError({ argument: "handler" }, "A handler is a function");
+  }
+  const actor = servedHandler(handler);
+  return { actorTypes: [actorType], host: new ActorHost({ clock, activate: () => actor }) };
+}
+
+function count(argument: string, value: number | undefined): number | undefined {
+  if (value === undefined || Number.isSafeInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError({ argument }, `${argument} is a whole number from 1, not ${value}`);
+}

@@ -1,0 +1,20 @@
+import type { Clock } from "./clock.ts";
+
+/** What a promise gives, unless the time is up or the signal aborts first: then undefined. */
+export async function within<T>(
+  clock: Clock,
+  promise: Promise<T>,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end);
+  try {
+    return await Promise.race([promise, clock.sleep(milliseconds, over.signal).then(() => undefined)]);
+  } finally {
+    end();
+    signal?.removeEventListener("abort", end);
+  }
+}
