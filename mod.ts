@@ -21,3 +21,4 @@ export * from "./snapshot/mod.ts";
 export * from "./bus/mod.ts";
 export * from "./schema/mod.ts";
 export * from "./decider/mod.ts";
+export * from "./cluster/mod.ts";

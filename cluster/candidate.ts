@@ -2,12 +2,15 @@ import { LeadershipLostError } from "../errors.ts";
 import type { Seen } from "./view.ts";
 import type { Lease } from "./lease.ts";
 import type { Presence } from "./presence.ts";
-import { leaderKey, TABLE } from "./names.ts";
+import { candidateKey, leaderKey, TABLE } from "./names.ts";
 
 /** Milliseconds beyond the TTL before a candidate takes over, so that two rarely try at once. */
 const JITTER = { least: 100, most: 500 } as const;
 /** Milliseconds between two looks, where nothing changes. */
 const LOOK = { least: 150, most: 300 } as const;
+
+/** Lifetimes of a lease after which the record of a candidate that is no more is removed. */
+const REMOVED = 10;
 
 /** A leader's record. */
 export interface LeaderRecord {
@@ -102,9 +105,19 @@ export class Candidate {
       }
       const isVacant = seen === undefined ? watcher.polled !== undefined : recordOf(seen)?.state === "resigned" ||
         lease.silence(seen) > times.ttl + patience && lease.isSteady();
+      await this.#clean();
       if (isVacant && lease.isValid() && await this.#serve(seen, signal)) continue;
       if (signal.aborted) return;
       await view.change((key) => key === this.#key, jitter(LOOK), signal);
+    }
+  }
+
+  /** Removes what candidates have left behind that are no more. */
+  async #clean(): Promise<void> {
+    const { view, lease, bucket, ports: { times } } = this.#presence;
+    for (const seen of view.of(candidateKey(this.#options.election, ""))) {
+      if (lease.silence(seen) < times.ttl * REMOVED || !lease.isSteady()) continue;
+      if (await bucket.remove(seen)) view.forget(seen.key);
     }
   }
 

@@ -1,5 +1,6 @@
 import { NodeIdInUseError } from "../errors.ts";
 import { type DeadRecord, isGone, memberOf, type MemberRecord } from "./member_record.ts";
+import { Lives, type Living } from "./lives.ts";
 import { nodeKey, NODES } from "./names.ts";
 import type { ClusterPorts } from "./ports.ts";
 import { Presence, type Stage } from "./presence.ts";
@@ -14,8 +15,11 @@ const LOOK = 250;
 
 /** A node of the namespace, as another sees it. */
 export interface Member {
+  /** Unique among those that are alive. */
   readonly nodeId: string;
+  /** Suspected: not heard for 2.5 seconds; nothing is taken from it for that. */
   readonly state: "joining" | "up" | "suspected" | "leaving";
+  /** What it told of itself. */
   readonly metadata: Readonly<Record<string, string>>;
   /** ISO 8601, by the node's own clock. */
   readonly joinedAt: string;
@@ -25,12 +29,11 @@ export interface Member {
 
 /** What happened to a node. */
 export interface MemberChange {
+  /** What. */
   readonly type: "nodeJoined" | "nodeSuspected" | "nodeLeft" | "nodeDead";
+  /** Whose. */
   readonly nodeId: string;
 }
-
-/** A life of this node, until the signal aborts. */
-export type Living = (presence: Presence<MemberRecord>, signal: AbortSignal) => Promise<void>;
 
 /** What a node says of itself. */
 export interface NodeFacts {
@@ -50,27 +53,29 @@ export interface NodeServices {
 /** Keeps this node a member, one life after another, and knows the others. */
 export class Discovery {
   readonly nodeId: string;
-  readonly #ports: ClusterPorts;
-  readonly #facts: NodeFacts;
-  readonly #works = new Set<Living>();
+  readonly #lives: Lives<MemberRecord>;
   readonly #listeners = new Set<(change: MemberChange) => void>();
-  readonly #ending = new AbortController();
-  /** By node id: the incarnation that others were told of, and how it was. */
+  /** By node id: the incarnation that listeners were told of, and how it was. */
   readonly #told = new Map<string, { incarnation: string; state: Member["state"] }>();
+  readonly #weight: number;
   #services: NodeServices = { takesShards: false, serves: [] };
-  #presence: Presence<MemberRecord> | undefined;
-  #life: { readonly over: AbortController; readonly running: Set<Promise<void>> } | undefined;
-  #running: Promise<void> | undefined;
 
-  constructor(ports: ClusterPorts, facts: NodeFacts) {
-    this.nodeId = facts.nodeId;
-    this.#ports = ports;
-    this.#facts = facts;
+  constructor(ports: ClusterPorts, { nodeId, metadata, weight }: NodeFacts) {
+    this.nodeId = nodeId;
+    this.#weight = weight;
+    const begin = (signal: AbortSignal): Promise<Presence<MemberRecord>> => {
+      const joinedAt = new Date(ports.clock.wall()).toISOString();
+      const facts = { nodeId, metadata, joinedAt, ...this.#offered(), applied: 0, held: [] };
+      const record = (incarnation: string): MemberRecord => ({ v: 1, incarnation, state: "joining", ...facts });
+      return Presence.begin(ports, nodeKey(nodeId), record, free, signal);
+    };
+    this.#lives = new Lives(ports, { nodeId, begin, farewell: { state: "left", held: [] } });
+    this.#lives.each((presence, signal) => this.#watch(presence, signal));
   }
 
   /** This life; undefined between two. */
   get presence(): Presence<MemberRecord> | undefined {
-    return this.#presence;
+    return this.#lives.presence;
   }
 
   /**
@@ -78,27 +83,24 @@ export class Discovery {
    * @throws {NodeIdInUseError} if another that has this name is seen alive
    */
   async join(signal: AbortSignal): Promise<void> {
-    const presence = await this.#begin(signal);
-    this.#running = this.#live(presence);
+    await this.#lives.start(signal);
   }
 
   /** Tells the others what this node does for them: at once, and in every life to come. */
   describe(services: Partial<NodeServices>): void {
     const before = JSON.stringify(this.#services);
     this.#services = { ...this.#services, ...services };
-    if (JSON.stringify(this.#services) !== before) void this.#presence?.lease.set(this.#offered());
+    if (JSON.stringify(this.#services) !== before) void this.presence?.lease.set(this.#offered());
   }
 
   /** Runs work in this life and each one after it, until it is disposed: a life ends only after its work has returned. */
-  each(work: Living): Disposable {
-    this.#works.add(work);
-    this.#start(work);
-    return { [Symbol.dispose]: (): void => void this.#works.delete(work) };
+  each(work: Living<MemberRecord>): Disposable {
+    return this.#lives.each(work);
   }
 
   /** The others and this node, as far as it knows. */
   get members(): Member[] {
-    const presence = this.#presence;
+    const { presence } = this;
     if (presence === undefined) return [];
     return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state, serves } }) => {
       const isSilent = state === "up" && presence.lease.silence(seen) > SUSPECTED;
@@ -114,87 +116,12 @@ export class Discovery {
 
   /** Says good-bye, once all work has returned. */
   async leave(): Promise<void> {
-    this.#ending.abort();
-    await this.#running;
-  }
-
-  async #begin(signal: AbortSignal): Promise<Presence<MemberRecord>> {
-    const { nodeId, metadata } = this.#facts;
-    const joinedAt = new Date(this.#ports.clock.wall()).toISOString();
-    const record = (incarnation: string): MemberRecord => ({
-      v: 1,
-      nodeId,
-      incarnation,
-      state: "joining",
-      metadata,
-      joinedAt,
-      ...this.#offered(),
-      applied: 0,
-      held: [],
-    });
-    return await Presence.begin(this.#ports, nodeKey(nodeId), record, free, signal);
+    await this.#lives.end();
   }
 
   #offered(): Pick<MemberRecord, "weight" | "serves"> {
     const { takesShards, serves } = this.#services;
-    return { weight: takesShards ? this.#facts.weight : 0, serves };
-  }
-
-  async #live(first: Presence<MemberRecord>): Promise<void> {
-    const { signal } = this.#ending;
-    for (let presence = first;;) {
-      const life = this.#life = { over: new AbortController(), running: new Set<Promise<void>>() };
-      this.#presence = presence;
-      const over = new AbortController();
-      const kept = presence.run(over.signal).finally(() => life.over.abort());
-      const end = (): void => life.over.abort();
-      signal.addEventListener("abort", end);
-      if (signal.aborted) end();
-      for (const work of this.#works) this.#start(work);
-      await this.#watch(presence, life.over.signal);
-      while (life.running.size > 0) await Promise.all(life.running);
-      signal.removeEventListener("abort", end);
-      over.abort();
-      const isOurs = await kept;
-      this.#life = this.#presence = undefined;
-      if (signal.aborted) {
-        if (isOurs) await this.#sayGoodbye(presence);
-        return;
-      }
-      this.#ports.observer?.event?.("rejoin", { nodeId: this.nodeId });
-      const next = await this.#again();
-      if (next === undefined) return;
-      presence = next;
-    }
-  }
-
-  /** A node that cannot is declared dead by the others. */
-  async #sayGoodbye({ lease }: Presence<MemberRecord>): Promise<void> {
-    const [said, late] = [new AbortController(), new AbortController()];
-    void this.#ports.clock.sleep(this.#ports.times.ttl, said.signal).then(() => late.abort());
-    await lease.close({ state: "left", held: [] }, late.signal);
-    said.abort();
-  }
-
-  /** Another life, as soon as one can be had. */
-  async #again(): Promise<Presence<MemberRecord> | undefined> {
-    const { signal } = this.#ending;
-    for (;;) {
-      try {
-        return await this.#begin(signal);
-      } catch (error) {
-        if (signal.aborted) return undefined;
-        this.#ports.observer?.event?.("joinFailed", { nodeId: this.nodeId, error: String(error) });
-        await this.#ports.clock.sleep(this.#ports.times.renew, signal);
-      }
-    }
-  }
-
-  #start(work: Living): void {
-    const [life, presence] = [this.#life, this.#presence];
-    if (life === undefined || presence === undefined) return;
-    const running = work(presence, life.over.signal).finally(() => life.running.delete(running));
-    life.running.add(running);
+    return { weight: takesShards ? this.#weight : 0, serves };
   }
 
   /** Tells of changes until the life is over, and becomes `up` once it knows who else is there. */

@@ -7,8 +7,8 @@ import type { Presence } from "./presence.ts";
 /** Milliseconds between two looks at a lease, for those who only listen; who acts asserts. */
 const LOOK = 100;
 
-/** Lives of a node, one after another. */
-export interface Lives {
+/** The lives of a node. */
+export interface Living {
   readonly presence: Presence | undefined;
   each(work: (presence: Presence, signal: AbortSignal) => Promise<void>): Disposable;
 }
@@ -16,7 +16,7 @@ export interface Lives {
 /** Takes part in one election through all lives of a node, while there is work for a leader. */
 export class Election {
   readonly #ports: ClusterPorts;
-  readonly #lives: Lives;
+  readonly #lives: Living;
   readonly #name: string;
   readonly #nodeId: string;
   readonly #crew: Crew<Leadership>;
@@ -26,7 +26,11 @@ export class Election {
   #resigning: PromiseWithResolvers<void> | undefined;
   #term: Term | undefined;
 
-  constructor(ports: ClusterPorts, lives: Lives, { name, nodeId }: { readonly name: string; readonly nodeId: string }) {
+  constructor(
+    ports: ClusterPorts,
+    lives: Living,
+    { name, nodeId }: { readonly name: string; readonly nodeId: string },
+  ) {
     this.#ports = ports;
     this.#lives = lives;
     this.#name = name;

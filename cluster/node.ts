@@ -1,17 +1,15 @@
-import { ClusterConfigError } from "../errors.ts";
 import type { Bucket } from "./bucket.ts";
+import { agree } from "./config.ts";
+import { aborted } from "./crew.ts";
 import { Discovery } from "./discovery.ts";
 import { Distribution } from "./distribution.ts";
 import { Election } from "./election.ts";
 import type { Fences } from "./fences.ts";
-import { CONFIG } from "./names.ts";
 import type { ClusterPorts } from "./ports.ts";
 import { within } from "./within.ts";
 
 /** The election whose leader hands out the shards. */
 export const CLUSTER_ELECTION = "cluster";
-/** Of the records and messages between nodes. */
-const PROTOCOL = 1;
 
 /** How a node is set. */
 export interface NodeOptions {
@@ -64,41 +62,8 @@ export class ClusterNode {
     void this.#ports.clock.sleep(milliseconds, done.signal).then(() => late.abort());
     await this.distribution.release(late.signal);
     if (finish !== undefined) await within(this.#ports.clock, finish(), milliseconds, late.signal);
+    await Promise.race([this.election.resign(), aborted(late.signal)]);
     done.abort();
-    await this.election.resign();
     await this.discovery.leave();
   }
-}
-
-/**
- * All nodes of a namespace are set alike: the first one says how.
- * @throws {ClusterConfigError} naming what differs
- */
-async function agree(
-  bucket: Bucket,
-  shards: number,
-  { clock, times }: ClusterPorts,
-  signal: AbortSignal,
-): Promise<void> {
-  for (;;) {
-    const entry = await bucket.read(CONFIG);
-    if (entry === "none") await bucket.write(CONFIG, { v: PROTOCOL, shards }, 0);
-    else if (entry !== undefined) return compare(entry.value, shards);
-    else await clock.sleep(times.retry, signal);
-    signal.throwIfAborted();
-  }
-}
-
-function compare(value: unknown, shards: number): void {
-  const found = typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : {};
-  const differences = Object.entries({ v: PROTOCOL, shards })
-    .filter(([setting, expected]) => found[setting] !== expected)
-    .map(([setting, expected]) => ({
-      setting: setting === "v" ? "protocol" : setting,
-      expected: String(expected),
-      actual: String(found[setting]),
-    }));
-  if (differences.length === 0) return;
-  const list = differences.map(({ setting, expected, actual }) => `${setting} is ${actual}, this node has ${expected}`);
-  throw new ClusterConfigError({ differences }, `The nodes of the cluster differ: ${list.join("; ")}`);
 }

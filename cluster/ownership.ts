@@ -12,7 +12,9 @@ const LOOK = 200;
 
 /** A shard that this node owns. */
 export interface OwnedShard {
+  /** Its number. */
   readonly shard: number;
+  /** For every write: it is refused (FENCED) once another node has taken the shard over. */
   readonly fence: Fence;
   /** Aborted when the shard is to be given up. */
   readonly signal: AbortSignal;
@@ -23,8 +25,11 @@ export type ShardWork = (owned: OwnedShard) => Promise<void>;
 
 /** What happened to a shard of this node. */
 export interface ShardChange {
+  /** What. */
   readonly type: "shardAcquired" | "shardRevoking" | "shardReleased";
+  /** Its number. */
   readonly shard: number;
+  /** Of this node's fence. */
   readonly epoch: number;
 }
 

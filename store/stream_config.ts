@@ -35,6 +35,8 @@ export interface StreamInfo {
     readonly metadata?: Readonly<Record<string, string>>;
     readonly num_replicas?: number;
   };
+  /** RFC 3339, by the server's clock. */
+  readonly created?: string;
   readonly state: { readonly last_seq: number; readonly subjects?: Readonly<Record<string, number>> };
   /** Of the subjects, where they were asked for. */
   readonly total?: number;

@@ -33,6 +33,7 @@ describe("the package", () => {
       bus: ["store"],
       schema: ["bus", "store", "snapshot"],
       decider: ["schema", "bus", "store", "snapshot"],
+      cluster: ["decider", "schema", "bus", "store", "snapshot"],
     };
     for (const [folder, others] of Object.entries(below)) {
       const allowed = new RegExp(`^((${[folder, ...others].join("|")})/.+|[^/]+\\.ts$)`);

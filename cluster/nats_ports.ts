@@ -1,0 +1,94 @@
+/** The world of a cluster's parts on NATS. */
+import type { NatsConnection } from "@nats-io/nats-core";
+import { InvalidArgumentError } from "../errors.ts";
+import type { Abortable } from "../store/event_store.ts";
+import { checkOptions } from "../store/jetstream_options.ts";
+import { harmless, type Observer } from "../store/observer.ts";
+import { systemClock } from "./clock.ts";
+import { LEASE_TIMES } from "./lease.ts";
+import { NatsBuckets } from "./nats_bucket.ts";
+import { NatsNudges } from "./nats_nudges.ts";
+import type { ClusterPorts } from "./ports.ts";
+
+/** Of a node id, and of the name of an election. */
+const MAX_NAME = 128;
+
+/** What all parts of a cluster are opened with. */
+export interface ClusterNatsOptions extends Abortable {
+  /** 1 to 64 characters of `A-Za-z0-9_-`: the wall; the bucket is `AETHER_<namespace>_cluster`. */
+  readonly namespace: string;
+  /** Of a new bucket. @default those of the namespace's stream, 1 without one */
+  readonly replicas?: number | undefined;
+  /** JetStream domain, for leaf nodes. Not together with `apiPrefix`. */
+  readonly domain?: string | undefined;
+  /** Prefix of the JetStream API, for imported accounts. @default "$JS.API" */
+  readonly apiPrefix?: string | undefined;
+  /** Milliseconds for joining. @default 10000 */
+  readonly timeout?: number | undefined;
+  /** Told of what the cluster does. */
+  readonly observer?: Observer | undefined;
+}
+
+/** The ports, and how they are closed. */
+export interface NatsPorts extends AsyncDisposable {
+  readonly ports: ClusterPorts;
+  readonly namespace: string;
+  readonly timeout: number;
+  readonly prefix: string | undefined;
+}
+
+/**
+ * Ports over a connection.
+ * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
+ */
+export function natsPorts(nc: NatsConnection, options: ClusterNatsOptions): NatsPorts {
+  const { replicas = 1, domain, apiPrefix, timeout: asked, namespace: name } = options;
+  const given = {
+    namespace: name,
+    ...(domain !== undefined && { domain }),
+    ...(apiPrefix !== undefined && { apiPrefix }),
+  };
+  const { namespace, prefix, timeout } = checkOptions(nc, { ...given, ...(asked !== undefined && { timeout: asked }) });
+  const buckets = new NatsBuckets(nc, { namespace, replicas, prefix, timeout });
+  const nudges = new NatsNudges(nc, namespace);
+  const ports: ClusterPorts = {
+    clock: systemClock,
+    nudges,
+    times: LEASE_TIMES,
+    observer: harmless(options.observer),
+    openBucket: (signal) => buckets.open(signal),
+  };
+  return {
+    ports,
+    namespace,
+    timeout,
+    prefix,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await nudges[Symbol.asyncDispose]();
+      buckets.close();
+    },
+  };
+}
+
+/** The name of a node, one that is made up if none is given. */
+export function checkNodeId(nodeId: string | undefined): string {
+  return nodeId === undefined ? `node-${crypto.randomUUID().slice(0, 8)}` : checkName("nodeId", nodeId);
+}
+
+/** @throws {InvalidArgumentError} */
+export function checkName(argument: string, name: unknown): string {
+  if (typeof name === "string" && name !== "" && name.length <= MAX_NAME && name.isWellFormed()) return name;
+  throw new InvalidArgumentError({ argument }, `${argument} is a text of 1 to ${MAX_NAME} characters`);
+}
+
+/** @throws {InvalidArgumentError} */
+export function checkFacts(metadata: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  for (const [key, value] of Object.entries(metadata)) {
+    if (typeof value === "string") continue;
+    throw new InvalidArgumentError({ argument: `metadata.${key}` }, `metadata.${key} is a text, not ${typeof value}`);
+  }
+  return { ...metadata };
+}
+
+/** A signal that never aborts, for those who gave none. */
+export const NEVER: AbortSignal = new AbortController().signal;
