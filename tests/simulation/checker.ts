@@ -2,7 +2,7 @@ import { assignShards } from "../../cluster/assignment.ts";
 import { decodeTable, type Table } from "../../cluster/table.ts";
 import type { BucketServer } from "./bucket_server.ts";
 import type { EventLog, LogListener, NewCommit, StoredCommit } from "./event_log.ts";
-import type { Reply } from "./host.ts";
+import type { Told } from "./clients.ts";
 import type { Machine } from "./machine.ts";
 import type { Process } from "./process.ts";
 import type { Schedule } from "./schedule.ts";
@@ -48,8 +48,6 @@ export class Checker implements LogListener {
   readonly #stored = new Set<string>();
   readonly #acknowledged = new Set<string>();
   readonly #refused = new Set<string>();
-  /** By epoch: the versions of the shard's actors when the fence was written. */
-  readonly #fenced = new Map<number, ReadonlyMap<string, number>>();
   /** After a death: which shards were whose, and how long not all were owned. */
   #before: Table | undefined;
   #killed: { readonly at: number; readonly incarnation: string | undefined } | undefined;
@@ -195,24 +193,23 @@ export class Checker implements LogListener {
   onFence(shard: number, sequence: number, by: Machine): void {
     this.counts.fences++;
     this.#trace(`${by.life} fences shard ${shard}: epoch ${sequence}`);
-    const versions = this.log.versionsOf(shard);
-    this.#fenced.set(sequence, versions);
   }
 
-  onReply(id: string, actorId: string, reply: Reply): void {
-    if (!("version" in reply)) return;
-    if (reply.kind === "stored") {
+  /** A client was told what became of a command; `before`: the actor's version when it was sent. */
+  onTold(id: string, actorId: string, { kind, version }: Told, before: number): void {
+    this.#trace(`${id} on ${actorId}: ${kind} at ${version}`);
+    if (kind === "stored") {
       if (!this.#stored.has(id)) this.say("A5", `${id} was acknowledged, and is not stored`);
       this.#acknowledged.add(id);
       return;
     }
+    if (kind === "unknown") return;
     this.counts.refusals++;
-    this.#trace(`${id} on ${actorId} is answered ${reply.kind} at version ${reply.version}, epoch ${reply.epoch}`);
-    if (this.#stored.has(id)) this.say("C2", `${id} was answered without a write, though it is stored`);
+    if (this.#stored.has(id)) this.say("C2", `${id} was answered ${kind}, though it is stored`);
+    if (kind === "absent") return; // whoever repeats it may have it stored
     this.#refused.add(id);
-    const least = this.#fenced.get(reply.epoch)?.get(actorId) ?? 0;
-    if (reply.version < least) {
-      this.say("A6", `${actorId} was at ${reply.version} in epoch ${reply.epoch}, which began at ${least}`);
+    if (this.#isHonest && version !== undefined && version < before) {
+      this.say("A6", `${id} was answered ${kind} at version ${version} of ${actorId}, which was at ${before} before`);
     }
   }
 

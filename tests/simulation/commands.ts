@@ -1,63 +1,95 @@
-/** Requests to whoever serves a shard, as core NATS has them. */
+/** Commands between machines, as core NATS carries them. */
+import type { CommandAnswer, Commands, Serving } from "../../cluster/commands.ts";
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** What became of a request: an answer, nobody served the shard, or silence. */
-export type Answered<Reply> = { readonly reply: Reply } | "nobody" | "silence";
+/** Milliseconds of one way, at least and at most. */
+const HOP = { least: 0.5, most: 3 } as const;
 
-interface Server<Body, Reply> {
+interface Server {
   readonly machine: Machine;
-  readonly handle: (body: Body) => Promise<Reply>;
+  readonly handle: (body: string) => Promise<string>;
+  readonly running: Set<Promise<unknown>>;
 }
 
-/** Every server of a shard gets each request: there is no queue group. The first answer counts. */
-export class CommandNetwork<Body, Reply> {
+/** All who serve a shard get each command: there is no queue group. The first answer counts. */
+export class CommandNetwork {
   readonly #scheduler: Scheduler;
   readonly #network: Network;
-  readonly #servers = new Map<number, Set<Server<Body, Reply>>>();
+  readonly #servers = new Map<number, Set<Server>>();
 
   constructor(scheduler: Scheduler, network: Network) {
     this.#scheduler = scheduler;
     this.#network = network;
   }
 
-  serve(machine: Machine, shard: number, handle: (body: Body) => Promise<Reply>): Disposable {
-    const servers = this.#servers.get(shard) ?? new Set();
-    this.#servers.set(shard, servers);
-    const server = { machine, handle };
-    servers.add(server);
-    return { [Symbol.dispose]: (): void => void servers.delete(server) };
+  of(machine: Machine): Commands {
+    return {
+      maxSize: 1_048_576,
+      request: (shard, body, milliseconds) => this.#request(machine, shard, body, milliseconds),
+      serve: (shard, handle) => this.#serve(machine, shard, handle),
+    };
   }
 
-  request(from: Machine, shard: number, body: Body, milliseconds: number): Promise<Answered<Reply>> {
+  #request(from: Machine, shard: number, body: string, milliseconds: number): Promise<CommandAnswer> {
     return new Promise((resolve) => {
-      const cancel = from.timer(milliseconds, () => resolve("silence"));
-      const answer = (answered: Answered<Reply>): void => {
-        this.#scheduler.after(this.#hop(), () =>
+      const cancel = from.timer(milliseconds, () => resolve({ kind: "silence" }));
+      const answer = (answered: CommandAnswer): void => {
+        this.#hop(() =>
           from.deliver(() => {
             cancel();
             resolve(answered);
-          }));
+          })
+        );
       };
-      this.#scheduler.after(this.#hop(), () => {
+      this.#hop(() => {
         const { now } = this.#scheduler;
-        if (this.#network.blackout > now) return;
+        if (this.#network.blackout > now || from.cut.out > now) return;
         const servers = [...this.#servers.get(shard) ?? []].filter(({ machine }) => !machine.isDead);
-        if (servers.length === 0) return answer("nobody");
-        for (const { machine, handle } of servers) {
-          if (machine.cut.in > now) continue;
-          const run = async (): Promise<void> => {
-            const reply = await handle(body);
-            if (machine.cut.out <= this.#scheduler.now) answer({ reply });
-          };
-          this.#scheduler.after(this.#hop(), () => machine.deliver(() => void run()));
+        if (servers.length === 0) return answer({ kind: "absent" });
+        for (const server of servers) {
+          if (server.machine.cut.in > now) continue;
+          this.#hop(() => server.machine.deliver(() => this.#handle(server, body, answer)));
         }
       });
     });
   }
 
-  #hop(): number {
-    return this.#network.between(0.5, 3);
+  #handle({ machine, handle, running }: Server, body: string, answer: (answered: CommandAnswer) => void): void {
+    const work = handle(body).then((body) => {
+      running.delete(work);
+      const isAway = Math.max(machine.cut.out, this.#network.blackout) > this.#scheduler.now;
+      if (!isAway) answer({ kind: "answer", body });
+    });
+    running.add(work);
   }
+
+  #serve(machine: Machine, shard: number, handle: (body: string) => Promise<string>): Promise<Serving> {
+    const servers = this.#servers.get(shard) ?? new Set();
+    this.#servers.set(shard, servers);
+    const server: Server = { machine, handle, running: new Set() };
+    const drain = (): Promise<void> =>
+      new Promise((resolve) => {
+        this.#hop(() => {
+          servers.delete(server);
+          // What was on its way is there before the answer to this.
+          this.#scheduler.after(2 * HOP.most, () => machine.deliver(() => void settled(server).then(resolve)));
+        });
+      });
+    return new Promise((resolve) => {
+      this.#hop(() => {
+        servers.add(server);
+        this.#hop(() => machine.deliver(() => resolve({ drain })));
+      });
+    });
+  }
+
+  #hop(run: () => void): void {
+    this.#scheduler.after(this.#network.between(HOP.least, HOP.most), run);
+  }
+}
+
+async function settled({ running }: Server): Promise<void> {
+  while (running.size > 0) await Promise.all(running);
 }

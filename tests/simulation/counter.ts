@@ -13,11 +13,14 @@ export interface Command {
 
 /** Why a command was refused: the state was this one. */
 export class Refusal extends Error {
-  readonly version: number;
+  override readonly name = Refusal.name;
 
   constructor(version: number) {
     super(`odd at ${version}`);
-    this.version = version;
+  }
+
+  static versionIn(message: string): number {
+    return Number(message.split(" ").at(-1));
   }
 }
 

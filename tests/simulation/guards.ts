@@ -114,9 +114,9 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
   outcomes: {
     variant: "bounded",
     patches: [{
-      file: "tests/simulation/host.ts",
-      code: "if (earlier !== undefined) return earlier;",
-      without: "void earlier;",
+      file: "cluster/command_server.ts",
+      code: "if (remembered !== undefined) {",
+      without: "if (remembered?.isStored) {",
     }],
   },
   /** A lease from before the clock jumped proves nothing. */

@@ -1,9 +1,12 @@
+import { CommandServer } from "../../cluster/command_server.ts";
 import { LEASE_TIMES } from "../../cluster/lease.ts";
 import { nodeKey } from "../../cluster/names.ts";
 import { ClusterNode } from "../../cluster/node.ts";
+import { Router } from "../../cluster/router.ts";
+import { serveDecider } from "../../cluster/serve.ts";
 import { isAetherError } from "../../errors.ts";
 import { SimulatedEventStore } from "./event_store.ts";
-import { Host } from "./host.ts";
+import { counter } from "./counter.ts";
 import type { Machine } from "./machine.ts";
 import { prefixOf, SimulatedBucket, SimulatedFences } from "./ports.ts";
 import type { World } from "./world.ts";
@@ -17,6 +20,9 @@ const RESTART = 1_000;
 export class Process {
   readonly machine: Machine;
   node!: ClusterNode;
+  router!: Router;
+  #server!: CommandServer;
+  #store!: SimulatedEventStore;
   isLeaving = false;
   readonly #world: World;
   /** Of the last life. */
@@ -40,8 +46,23 @@ export class Process {
   leave(): void {
     this.isLeaving = true;
     this.machine.deliver(() => {
-      void this.node.leave(DRAIN).then(() => this.machine.crash());
+      void this.#leave();
     });
+  }
+
+  /** As a user does it who joins a cluster. */
+  async #leave(): Promise<void> {
+    await this.node.leave(DRAIN);
+    await this.#server[Symbol.asyncDispose]();
+    this.machine.crash();
+  }
+
+  #serve(): void {
+    const { machine } = this;
+    const { namespace, shards } = this.#store;
+    const home = { clock: machine, namespace, shards };
+    const { actorTypes, host } = serveDecider(home, this.#store, counter, { actorType: "counter" });
+    this.#server.add(actorTypes, host);
   }
 
   /** Notes who it is by now. */
@@ -53,6 +74,7 @@ export class Process {
     for (;;) {
       try {
         await this.node.join(new AbortController().signal);
+        this.#serve();
         this.#world.trace(`${this.machine.life} joined as ${this.node.discovery.presence?.incarnation}`);
         return;
       } catch (error) {
@@ -85,8 +107,11 @@ export class Process {
       checked: fenced,
       drain: DRAIN,
     });
-    const store = new SimulatedEventStore(machine, network, log, shards);
-    new Host({ machine, node: this.node, store, commands });
+    const { distribution, discovery } = this.node;
+    const parts = { clock: machine, commands: commands.of(machine), shards };
+    this.#store = new SimulatedEventStore(machine, network, log, shards);
+    this.#server = new CommandServer({ ...parts, distribution, discovery, observer: ports.observer });
+    this.router = new Router({ ...parts, local: this.#server });
   }
 
   #report(name: string): void {

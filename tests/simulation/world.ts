@@ -6,9 +6,7 @@ import { BucketServer } from "./bucket_server.ts";
 import { Checker } from "./checker.ts";
 import { Clients } from "./clients.ts";
 import { CommandNetwork } from "./commands.ts";
-import type { Command } from "./counter.ts";
 import { EventLog } from "./event_log.ts";
-import type { Reply } from "./host.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import { NudgeNetwork, prefixOf } from "./ports.ts";
@@ -33,7 +31,7 @@ export class World {
   readonly bucket: BucketServer;
   readonly log: EventLog;
   readonly nudges: NudgeNetwork;
-  readonly commands: CommandNetwork<Command, Reply>;
+  readonly commands: CommandNetwork;
   readonly checker: Checker;
   readonly trace: (text: string) => void;
   readonly #processes: Process[] = [];
@@ -57,6 +55,11 @@ export class World {
     this.checker.bucket = this.bucket;
     this.nudges = new NudgeNetwork(scheduler, this.network, rates);
     this.commands = new CommandNetwork(scheduler, this.network);
+  }
+
+  /** The processes that can act. */
+  get there(): Process[] {
+    return this.#processes.filter(({ machine, isLeaving }) => machine.isRunning && !isLeaving);
   }
 
   /** Runs the schedule until it ends, or something is broken. */
@@ -105,7 +108,7 @@ export class World {
 
   #strike({ kind, length, who, how }: Fault): void {
     const { scheduler, network } = this;
-    const running = this.#processes.filter(({ machine, isLeaving }) => machine.isRunning && !isLeaving);
+    const running = this.there;
     const process = running[Math.floor(who * running.length)];
     const until = scheduler.now + length;
     const whom = process === undefined ? "" : process.machine.life;
