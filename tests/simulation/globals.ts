@@ -1,10 +1,14 @@
 import { quick } from "./aborting.ts";
 import { Machine } from "./machine.ts";
 
+let isReplaced = false;
+
 /** Replaces what a simulation must not take from the real world, until it is disposed. */
 export function replaceGlobals(random: () => number): Disposable {
   const { setTimeout, clearTimeout, AbortController, AbortSignal } = globalThis;
   const [now, performanceNow, mathRandom, randomUUID] = [Date.now, performance.now, Math.random, crypto.randomUUID];
+  if (isReplaced) throw new Error("two simulations at once would share their clocks");
+  isReplaced = true;
   const timers = new Map<number, () => void>();
   let count = 0;
   const machine = (): Machine => {
@@ -27,6 +31,7 @@ export function replaceGlobals(random: () => number): Disposable {
   crypto.randomUUID = () => `${hex(random())}-${hex(random())}-${(++count).toString(16)}` as ReturnType<typeof randomUUID>;
   return {
     [Symbol.dispose](): void {
+      isReplaced = false;
       Object.assign(globalThis, { setTimeout, clearTimeout, AbortController, AbortSignal });
       Date.now = now;
       performance.now = performanceNow;

@@ -12,6 +12,8 @@ const scope = globalThis as unknown as {
   onmessage: (message: { data: Schedule }) => void;
   postMessage(answer: Simulated): void;
 };
-scope.onmessage = async ({ data: schedule }): Promise<void> => {
-  scope.postMessage({ schedule, outcome: await simulate(schedule) });
+let last = Promise.resolve();
+scope.onmessage = ({ data: schedule }): void => {
+  // The next one is sent while this one runs: it waits, since each replaces the globals.
+  last = last.then(async () => scope.postMessage({ schedule, outcome: await simulate(schedule) }));
 };
