@@ -1,5 +1,6 @@
 import { assignShards } from "../../cluster/assignment.ts";
 import { decodeTable, type Table } from "../../cluster/table.ts";
+import { shardOf } from "../../store/shard.ts";
 import type { BucketServer } from "./bucket_server.ts";
 import type { EventLog, LogListener, NewCommit, StoredCommit } from "./event_log.ts";
 import type { Told } from "./clients.ts";
@@ -47,7 +48,8 @@ export class Checker implements LogListener {
   readonly #epochs = new Map<number, number>();
   readonly #stored = new Set<string>();
   readonly #acknowledged = new Set<string>();
-  readonly #refused = new Set<string>();
+  /** By command: the epoch in which it was answered without a write, at most. */
+  readonly #refused = new Map<string, number>();
   /** After a death: which shards were whose, and how long not all were owned. */
   #before: Table | undefined;
   #killed: { readonly at: number; readonly incarnation: string | undefined } | undefined;
@@ -186,7 +188,8 @@ export class Checker implements LogListener {
     }
     this.counts.commits++;
     if (this.#stored.has(id)) this.say("C1", `${id} is stored twice`);
-    if (this.#refused.has(id)) this.say("C2", `${id} was answered without a write, and is stored later`);
+    // A later owner that meets a late copy of the command knows nothing of the answer.
+    if (epoch <= (this.#refused.get(id) ?? -1)) this.say("C2", `${id} was answered without a write, and is stored later`);
     this.#stored.add(id);
   }
 
@@ -207,7 +210,7 @@ export class Checker implements LogListener {
     this.counts.refusals++;
     if (this.#stored.has(id)) this.say("C2", `${id} was answered ${kind}, though it is stored`);
     if (kind === "absent") return; // whoever repeats it may have it stored
-    this.#refused.add(id);
+    this.#refused.set(id, this.log.lastFence(shardOf(actorId, this.#schedule.shards), Infinity).sequence);
     if (this.#isHonest && version !== undefined && version < before) {
       this.say("A6", `${id} was answered ${kind} at version ${version} of ${actorId}, which was at ${before} before`);
     }

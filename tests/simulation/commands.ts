@@ -50,7 +50,9 @@ export class CommandNetwork {
         if (servers.length === 0) return answer({ kind: "absent" });
         for (const server of servers) {
           if (server.machine.cut.in > now) continue;
-          this.#hop(() => server.machine.deliver(() => this.#handle(server, body, answer)));
+          // May wait in some buffer, so that a later try overtakes it.
+          const deliver = (): void => server.machine.deliver(() => this.#handle(server, body, answer));
+          this.#scheduler.after(this.#network.delayOfCommand(HOP.most), deliver);
         }
       });
     });

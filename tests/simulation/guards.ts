@@ -77,7 +77,7 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
   },
   /** The leader works on the newer of its own table and the polled one. */
   tablefollow: {
-    variant: "heavy",
+    variant: "flicker",
     patches: [{
       file: "cluster/allocator.ts",
       code: "version = this.#newest(version) ?? await this.#read();",
@@ -86,7 +86,7 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
   },
   /** What is loaded reaches the fence. */
   upto: {
-    variant: "bounded",
+    variant: "stale",
     fenced: true,
     patches: [
       {
@@ -103,7 +103,8 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
   },
   /** A command is looked for in the commits that were missed. */
   cmdcheck: {
-    variant: "heavy",
+    variant: "lying",
+    fenced: false,
     patches: [{
       file: "decider/execution.ts",
       code: "return await catchUp(this.#store, standing, this.#actorId, { signal, commandId, atLeast: fence?.epoch });",

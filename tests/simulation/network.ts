@@ -1,4 +1,5 @@
 import type { Machine } from "./machine.ts";
+import type { Schedule } from "./schedule.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** What happens to messages, each a share of them from 0 to 1, while there are faults at all. */
@@ -14,6 +15,10 @@ export interface Rates {
   readonly stale: number;
   /** Answers of one who was the stream's leader until three seconds ago. */
   readonly staleLeader: number;
+  /** Commands that are on the way for up to three seconds. */
+  readonly lateCommands: number;
+  /** Versions of the table that are on their way to the bucket for up to nine seconds. */
+  readonly lateTables: number;
   /** Nudges that are lost. */
   readonly nudgeLoss: number;
 }
@@ -23,17 +28,23 @@ export class Network {
   /** Until when JetStream answers nobody, and until when nothing passes at all. */
   outage = 0;
   blackout = 0;
-  /** Milliseconds that messages take; 0: none at all. */
-  latency = 6;
   readonly #scheduler: Scheduler;
   readonly #random: () => number;
+  readonly #latency: number;
   readonly #rates: Rates;
+  readonly #faulty: number;
   readonly #healed: number;
 
-  constructor(scheduler: Scheduler, random: () => number, rates: Rates, healed: number) {
+  constructor(
+    scheduler: Scheduler,
+    random: () => number,
+    { rates, latency, faulty, healed }: Pick<Schedule, "rates" | "latency" | "faulty" | "healed">,
+  ) {
     this.#scheduler = scheduler;
     this.#random = random;
     this.#rates = rates;
+    this.#latency = latency;
+    this.#faulty = faulty;
     this.#healed = healed;
   }
 
@@ -42,12 +53,17 @@ export class Network {
   }
 
   get isFaulty(): boolean {
-    return this.#scheduler.now < this.#healed;
+    const { now } = this;
+    return now >= this.#faulty && now < this.#healed;
   }
 
   /** Whether something happens that has this rate. */
   isHit(rate: number): boolean {
     return rate > 0 && this.isFaulty && this.#random() < rate;
+  }
+
+  get lateTables(): number {
+    return this.#rates.lateTables;
   }
 
   between(least: number, most: number): number {
@@ -62,9 +78,10 @@ export class Network {
   }
 
   /**
-   * What a server did for a machine; undefined: no answer came in time, and it was done, or was not, or will be.
+   * What a server did for a machine; undefined: no answer came in time, and it was done, or was not, or will be. `late`:
+   * how often the request itself is.
    */
-  request<T>(machine: Machine, timeout: number, act: () => T): Promise<T | undefined> {
+  request<T>(machine: Machine, timeout: number, act: () => T, late = 0): Promise<T | undefined> {
     const { now } = this.#scheduler;
     return new Promise((resolve) => {
       const cancel = machine.timer(timeout, () => resolve(undefined));
@@ -75,7 +92,8 @@ export class Network {
         });
       const isCut = machine.cut.out > now;
       if (isCut && this.#random() < 0.5) return;
-      const delay = this.delay() + (isCut ? machine.cut.out - now : 0);
+      const way = this.isHit(late) ? this.#late(2_000, 9_000) : this.delay();
+      const delay = way + (isCut ? machine.cut.out - now : 0);
       this.#scheduler.after(delay, () => this.#arrive(machine, act, answer));
       if (this.isHit(this.#rates.twice)) {
         const again = delay + this.#late(1, 4_000);
@@ -92,7 +110,12 @@ export class Network {
       if (which < veryLate) return this.#late(2_000, 9_000);
       if (which < veryLate + late) return this.#late(50, 2_000);
     }
-    return this.latency === 0 ? 0 : this.between(0.5, this.latency);
+    return this.#latency === 0 ? 0 : this.between(0.5, this.#latency);
+  }
+
+  /** Milliseconds on the way of a command. */
+  delayOfCommand(most: number): number {
+    return this.isHit(this.#rates.lateCommands) ? this.#late(50, 3_000) : this.between(0.5, most);
   }
 
   /** What is late comes before all has healed. */

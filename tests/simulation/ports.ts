@@ -56,7 +56,8 @@ export class SimulatedBucket implements Bucket {
   async write(key: string, value: unknown, revision: number): Promise<Written> {
     if (key === TABLE || isDeath(value)) this.#onLeaderWrite();
     const act = (): Written => this.#server.write(this.#prefix + key, value, revision);
-    return await this.#network.request(this.#machine, TRY, act) ?? { kind: "unknown" };
+    const late = key === TABLE ? this.#network.lateTables : 0;
+    return await this.#network.request(this.#machine, TRY, act, late) ?? { kind: "unknown" };
   }
 
   async read(key: string): Promise<Entry | "none" | undefined> {

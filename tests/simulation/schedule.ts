@@ -16,7 +16,8 @@ export type FaultKind =
   | "recreate" // the bucket is deleted and made anew
   | "resign"
   | "kill" // for good
-  | "join"; // one more
+  | "join" // one more
+  | "visit"; // one more, that leaves again
 
 /** A fault; `who` and `how` from 0 to 1 choose among what there is by then. */
 export interface Fault {
@@ -41,7 +42,8 @@ export interface Schedule {
   readonly latency: number;
   readonly rates: Rates;
   readonly faults: readonly Fault[];
-  /** When the last fault has healed, and when the simulation ends. */
+  /** From when messages meet faults, when the last fault has healed, and when the simulation ends. */
+  readonly faulty: number;
   readonly healed: number;
   readonly end: number;
   /** Nothing moves, whatever happens. */
@@ -58,6 +60,7 @@ interface Variant {
   readonly shards?: number;
   readonly clients?: number;
   readonly latency?: number;
+  readonly faulty?: number;
   readonly healed?: number;
   /** Milliseconds after the last fault. */
   readonly settle?: number;
@@ -73,9 +76,21 @@ const RATES: Rates = {
   twice: 0.02,
   stale: 0.3,
   staleLeader: 0.05,
+  lateCommands: 0.1,
+  lateTables: 0.02,
   nudgeLoss: 0.05,
 };
-const NONE: Rates = { late: 0, veryLate: 0, loss: 0, twice: 0, stale: 0, staleLeader: 0, nudgeLoss: 0 };
+const NONE: Rates = {
+  late: 0,
+  veryLate: 0,
+  loss: 0,
+  twice: 0,
+  stale: 0,
+  staleLeader: 0,
+  lateCommands: 0,
+  lateTables: 0,
+  nudgeLoss: 0,
+};
 const KINDS: readonly FaultKind[] = [
   "pause",
   "pause",
@@ -116,6 +131,20 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
   killNoNudges: { kinds: ["kill"], rates: { ...NONE, nudgeLoss: 1 }, pause: [1e9, 1e9], healed: 6_000 },
   /** B2: one that joins. */
   join: { kinds: ["join"], rates: NONE, nodes: 3, shards: 12, pause: [1e9, 1e9], healed: 6_000, settle: 6_000 },
+  /** Shards move often, and who answers is often late. */
+  stale: { kinds: ["leave", "resign", "crash"], rates: { stale: 0.6, staleLeader: 0.5 }, pause: [300, 2_000] },
+  /** Nodes come and go at once while the leader's own writes are late. */
+  flicker: {
+    kinds: ["visit"],
+    faulty: 4_000,
+    rates: { ...NONE, lateTables: 0.6 },
+    pause: [500, 3_000],
+    length: [1_500, 4_000],
+    nodes: 2,
+    shards: 8,
+    clients: 0,
+    healed: 12_000,
+  },
   /** Clocks drift apart, and no message takes any time. */
   drift: { kinds: ["pause"], rates: NONE, latency: 0, pause: [3_000, 9_000], length: [3_000, 9_000] },
 };
@@ -136,6 +165,8 @@ const TURNS = [
   ["killNoNudges", 1],
   ["join", 1],
   ["drift", 1],
+  ["stale", 1],
+  ["flicker", 1],
 ] as const;
 const ORDER = TURNS.flatMap(([variant, times]) => Array<string>(times).fill(variant));
 
@@ -158,6 +189,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
     latency: set.latency ?? 6,
     rates: { ...RATES, ...set.rates },
     faults: drawFaults(random, set, healed),
+    faulty: set.faulty ?? 0,
     healed,
     end: healed + (set.settle ?? 10_000),
     isCalm: set.isCalm ?? false,

@@ -39,15 +39,14 @@ export class World {
   #lives = 0;
 
   constructor(schedule: Schedule, trace: ((text: string) => void) | undefined) {
-    const { seed, rates, healed, latency } = schedule;
+    const { seed, rates } = schedule;
     const { scheduler } = this;
     this.schedule = schedule;
     this.#random = numbers(seed * 3 + 1);
     this.trace = trace === undefined
       ? (): void => {}
       : (text): void => trace(`${(scheduler.now / 1_000).toFixed(3).padStart(7)} ${text}`);
-    this.network = new Network(scheduler, numbers(seed * 3 + 2), rates, healed);
-    this.network.latency = latency;
+    this.network = new Network(scheduler, numbers(seed * 3 + 2), schedule);
     this.checker = new Checker(schedule, scheduler, this.#processes, this.trace);
     this.bucket = new BucketServer(scheduler, (key, value, before) => this.#onStored(key, value, before));
     this.log = new EventLog(scheduler, this.checker);
@@ -125,6 +124,9 @@ export class World {
         this.checker.onJoin();
         this.#spawn(`N${this.schedule.nodes}`);
         return;
+      case "visit":
+        this.#visit(length);
+        return;
     }
     if (process === undefined) return;
     const { machine } = process;
@@ -171,6 +173,16 @@ export class World {
           if (isThere && node.election.term !== undefined) machine.deliver(() => void node.election.resign());
         }
     }
+  }
+
+  #visit(length: number): void {
+    const process = this.#spawn(`V${this.#lives}`);
+    this.scheduler.after(length, () => process.leave());
+    const end = (): void => {
+      if (process.isThere && this.network.isFaulty) this.scheduler.after(100, end);
+      else this.#end(process);
+    };
+    end();
   }
 
   /** Starts a process again once it has ended by itself. */
