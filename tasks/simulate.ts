@@ -75,7 +75,7 @@ async function many(from: number, count: number): Promise<number> {
     }
     return failed.length === 0 || !values.first;
   });
-  if (!values.first) for (const { schedule, id } of failed.slice(0, SHOWN)) await explain(schedule, id);
+  if (!values.first) { for (const { schedule, id } of failed.slice(0, SHOWN)) await explain(schedule, id); }
   const ran = [...counts].filter(([, times]) => times > 0);
   console.log(ran.map(([name, times]) => `${times} ${name}`).join(", "));
   console.log(`${ran.reduce((sum, [, times]) => sum + times, 0)} seeds, ${failed.length} violations`);

@@ -23,6 +23,10 @@ const FAILOVER = 6_000;
 /** Milliseconds more, where nudges are lost. */
 const WITHOUT_NUDGES = 1_500;
 
+/** Shards that move at once, at most; all where a node leaves, or has just left. */
+const MOVES = 8;
+const HURRY = 10_000;
+
 /** What the leader's record says. */
 interface LeaderValue {
   readonly token: number;
@@ -54,6 +58,8 @@ export class Checker implements LogListener {
   #before: Table | undefined;
   #killed: { readonly at: number; readonly incarnation: string | undefined } | undefined;
   #recovered = 0;
+  /** When a node was last seen leaving: it hurries. */
+  #left = -Infinity;
   readonly #owners: (Process | undefined)[];
 
   constructor(
@@ -145,6 +151,9 @@ export class Checker implements LogListener {
     const table = decodeTable(value) as Table;
     this.counts.tables++;
     this.#trace(`table ${table.epoch} of token ${table.token}: ${describeRows(table)}`);
+    const moves = table.rows.filter(({ next }) => next !== undefined).length;
+    if (this.#processes.some(({ isLeaving }) => isLeaving)) this.#left = this.#scheduler.now;
+    if (moves > MOVES && this.#scheduler.now - this.#left > HURRY) this.say("T", `${moves} shards move at once`);
     if (table.epoch <= this.#tableEpoch) this.say("A1", `table ${table.epoch} after ${this.#tableEpoch}`);
     if (table.token < this.#tableToken) {
       this.say("L3", `a table of token ${table.token} after one of ${this.#tableToken}`);
@@ -180,7 +189,9 @@ export class Checker implements LogListener {
     if (version !== (last?.version ?? 0) + events.length) this.say("A5", `${actorId} jumps to version ${version}`);
     if (epoch < (last?.epoch ?? 0)) this.say("A4", `${actorId}: epoch ${epoch} by ${by} after ${last?.epoch}`);
     const latest = this.#epochs.get(shard) ?? 0;
-    if (this.#schedule.fenced && epoch < latest) this.say("A4", `shard ${shard}: epoch ${epoch} by ${by} after ${latest}`);
+    if (this.#schedule.fenced && epoch < latest) {
+      this.say("A4", `shard ${shard}: epoch ${epoch} by ${by} after ${latest}`);
+    }
     this.#epochs.set(shard, Math.max(latest, epoch));
     if (id === undefined) {
       this.counts.seals++;
@@ -189,7 +200,9 @@ export class Checker implements LogListener {
     this.counts.commits++;
     if (this.#stored.has(id)) this.say("C1", `${id} is stored twice`);
     // A later owner that meets a late copy of the command knows nothing of the answer.
-    if (epoch <= (this.#refused.get(id) ?? -1)) this.say("C2", `${id} was answered without a write, and is stored later`);
+    if (epoch <= (this.#refused.get(id) ?? -1)) {
+      this.say("C2", `${id} was answered without a write, and is stored later`);
+    }
     this.#stored.add(id);
   }
 
@@ -229,16 +242,20 @@ export class Checker implements LogListener {
     const owners: string[] = [];
     const counts = new Map(there.map(({ machine: { name } }) => [name, 0]));
     for (let shard = 0; shard < this.#schedule.shards; shard++) {
-      const active = there.filter(({ node }) => node.distribution.owned.includes(shard)).map(({ machine }) => machine.name);
+      const owning = there.filter(({ node }) => node.distribution.owned.includes(shard));
+      const active = owning.map(({ machine }) => machine.name);
       if (active.length !== 1) this.say("V2", `shard ${shard} is active on ${active.length} nodes in the end`);
       for (const name of active) counts.set(name, (counts.get(name) ?? 0) + 1);
       owners.push(active[0] ?? "");
     }
     if (this.violations.length > 0) return;
-    if (Math.max(...counts.values()) - Math.min(...counts.values()) > 1) {
-      this.say("B1", `shards in the end: ${JSON.stringify([...counts])}`);
+    const weights = Object.fromEntries(there.map(({ machine: { name }, weight }) => [name, weight]));
+    const total = there.reduce((sum, { weight }) => sum + weight, 0);
+    for (const [name, count] of counts) {
+      const share = this.#schedule.shards * (weights[name] ?? 0) / total;
+      if (Math.abs(count - share) >= 1) this.say("B1", `${name} has ${count} shards in the end, its share is ${share}`);
     }
-    const again = assignShards(owners, [...counts.keys()].reverse());
+    const again = assignShards(owners, [...counts.keys()].reverse(), { weights });
     if (again.some((owner, shard) => owner !== owners[shard])) this.say("B3", "the same nodes get other shards");
     this.#checkMoves();
   }
@@ -268,6 +285,6 @@ function commandOf({ events }: Pick<NewCommit, "events">): string | undefined {
 }
 
 function describeRows({ rows, nodes }: Table): string {
-  const name = (incarnation: string | undefined): string => incarnation === undefined ? "-" : nodes.get(incarnation)?.nodeId ?? "?";
+  const name = (incarnation = ""): string => nodes.get(incarnation)?.nodeId ?? "-";
   return rows.map(({ owner, next }) => next === undefined ? name(owner) : `${name(owner)}>${name(next)}`).join(" ");
 }

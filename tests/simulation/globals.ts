@@ -28,7 +28,8 @@ export function replaceGlobals(random: () => number): Disposable {
   Date.now = () => machine().wall();
   performance.now = () => machine().now();
   Math.random = random;
-  crypto.randomUUID = () => `${hex(random())}-${hex(random())}-${(++count).toString(16)}` as ReturnType<typeof randomUUID>;
+  crypto.randomUUID = () =>
+    `${hex(random())}-${hex(random())}-${(++count).toString(16)}` as ReturnType<typeof randomUUID>;
   return {
     [Symbol.dispose](): void {
       isReplaced = false;

@@ -44,7 +44,18 @@ export async function runWithout(name: string, seeds: number): Promise<MutantRun
   const folder = await copyWithout(guard);
   try {
     const { variant, fenced, from = 1 } = guard;
-    const args = ["run", "-A", "--no-lock", "--node-modules-dir=manual", "tasks/simulate.ts", "--first", "--seeds", `${seeds}`, "--from", `${from}`];
+    const args = [
+      "run",
+      "-A",
+      "--no-lock",
+      "--node-modules-dir=manual",
+      "tasks/simulate.ts",
+      "--first",
+      "--seeds",
+      `${seeds}`,
+      "--from",
+      `${from}`,
+    ];
     if (variant !== undefined) args.push("--variant", variant);
     if (fenced !== undefined) args.push("--fenced", `${fenced}`);
     const running = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });

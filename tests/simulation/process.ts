@@ -19,6 +19,7 @@ const RESTART = 1_000;
 /** A process: a node of the cluster, and what serves its actors. */
 export class Process {
   readonly machine: Machine;
+  readonly weight: number;
   node!: ClusterNode;
   router!: Router;
   #server!: CommandServer;
@@ -28,7 +29,8 @@ export class Process {
   /** Of the last life. */
   #incarnation: string | undefined;
 
-  constructor(world: World, machine: Machine) {
+  constructor(world: World, machine: Machine, weight: number) {
+    this.weight = weight;
     this.#world = world;
     this.machine = machine;
     this.#make();
@@ -102,7 +104,7 @@ export class Process {
     this.node = new ClusterNode(ports, {
       nodeId,
       metadata: {},
-      weight: 1,
+      weight: this.weight,
       shards,
       checked: fenced,
       drain: DRAIN,

@@ -20,6 +20,8 @@ const SKEW = 1e6;
 const START = 500;
 /** Where commands begin. */
 const COMMANDS = 1_500;
+/** Who takes twice as many shards as others, where there are many. */
+const HEAVY = "N0";
 /** How many processes there may be at once, clones among them. */
 const MOST = 2;
 
@@ -98,7 +100,7 @@ export class World {
       : 0.98 + 0.04 * this.#random();
     const clock = { rate, skew: (2 * this.#random() - 1) * SKEW };
     const machine = new Machine(this.scheduler, name, `${name}/${++this.#lives}`, clock, 1_000 * this.#lives);
-    const process = new Process(this, machine);
+    const process = new Process(this, machine, name === HEAVY && this.schedule.variant === "large" ? 2 : 1);
     this.#processes.push(process);
     this.trace(`${machine.life} starts`);
     process.start();
@@ -106,7 +108,7 @@ export class World {
   }
 
   #strike({ kind, length, who, how }: Fault): void {
-    const { scheduler, network } = this;
+    const { scheduler, network, schedule: { healed } } = this;
     const running = this.there;
     const process = running[Math.floor(who * running.length)];
     const until = scheduler.now + length;
@@ -159,7 +161,7 @@ export class World {
         machine.pause();
         scheduler.after(length, () => machine.resume());
         this.#spawn(machine.name);
-        scheduler.after(Math.min(length + how * 10_000, this.schedule.healed - scheduler.now), () => this.#end(process));
+        scheduler.after(Math.min(length + how * 10_000, healed - scheduler.now), () => this.#end(process));
         return;
       case "cut":
         if (how < 0.7) machine.cut.out = until;
