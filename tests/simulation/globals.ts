@@ -9,6 +9,8 @@ export function replaceGlobals(random: () => number): Disposable {
   const [now, performanceNow, mathRandom, randomUUID] = [Date.now, performance.now, Math.random, crypto.randomUUID];
   if (isReplaced) throw new Error("two simulations at once would share their clocks");
   isReplaced = true;
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0; // errors are part of the play
   const timers = new Map<number, () => void>();
   let count = 0;
   const machine = (): Machine => {
@@ -33,6 +35,7 @@ export function replaceGlobals(random: () => number): Disposable {
   return {
     [Symbol.dispose](): void {
       isReplaced = false;
+      Error.stackTraceLimit = stackTraceLimit;
       Object.assign(globalThis, { setTimeout, clearTimeout, AbortController, AbortSignal });
       Date.now = now;
       performance.now = performanceNow;

@@ -177,7 +177,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
   const set = VARIANTS[variant];
   if (set === undefined) throw new Error(`No variant is called ${variant}: ${Object.keys(VARIANTS).join(", ")}`);
   const fenced = options.fenced ?? Math.floor(seed / ORDER.length) % 2 === 0;
-  const healed = set.healed ?? 20_000;
+  const healed = set.healed ?? 16_000;
   return {
     seed,
     variant,
@@ -185,7 +185,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
     clocks: set.clocks ?? "bounded",
     nodes: set.nodes ?? 3,
     shards: set.shards ?? 3,
-    clients: set.clients ?? 4,
+    clients: set.clients ?? 3,
     latency: set.latency ?? 6,
     rates: { ...RATES, ...set.rates },
     faults: drawFaults(random, set, healed),

@@ -40,7 +40,7 @@ export class Scheduler {
     this.#isTouched = true;
   }
 
-  /** Until a moment, or until a step says that it is enough. */
+  /** Until a moment; after each task in which a node's code has run `step` says whether to go on. */
   async run(end: number, step: () => boolean): Promise<void> {
     for (;;) {
       const task = this.#heap[0];
@@ -49,10 +49,9 @@ export class Scheduler {
       if (task.run === undefined) continue;
       this.#now = task.time;
       task.run();
-      if (this.#isTouched) {
-        this.#isTouched = false;
-        await new Promise<void>(turn); // all microtasks run before
-      }
+      if (!this.#isTouched) continue;
+      this.#isTouched = false;
+      await new Promise<void>(turn); // all microtasks run before
       if (!step()) return;
     }
     this.#now = end;
