@@ -23,6 +23,9 @@ export class FleetNode {
   readonly child: Child<Said>;
   /** Told to leave, or killed. */
   isGone = false;
+  readonly #steps: ShardStep[] = [];
+  readonly #owned = new Map<number, number>();
+  #seen = 0;
 
   constructor(nodeId: string, child: Child<Said>) {
     this.nodeId = nodeId;
@@ -66,21 +69,28 @@ export class FleetNode {
   }
 
   /** What it has told of its shards. */
-  get steps(): ShardStep[] {
-    return this.child.said.flatMap((said) => {
-      if (said.kind !== "change" || !("shard" in said.change)) return [];
-      return [{ node: this, at: said.at, ...said.change }];
-    });
+  get steps(): readonly ShardStep[] {
+    this.#read();
+    return this.#steps;
   }
 
-  /** The shards that it owns, as far as it has told. */
-  get owned(): Map<number, number> {
-    const owned = new Map<number, number>();
-    for (const { type, shard, epoch } of this.steps) {
-      if (type === "shardAcquired") owned.set(shard, epoch);
-      else if (owned.get(shard) === epoch) owned.delete(shard);
+  /** The shards that it owns, as far as it has told, and their epochs. */
+  get owned(): ReadonlyMap<number, number> {
+    this.#read();
+    return this.#owned;
+  }
+
+  /** What it has said since the last look. */
+  #read(): void {
+    const { said } = this.child;
+    for (; this.#seen < said.length; this.#seen++) {
+      const line = said[this.#seen] as Said;
+      if (line.kind !== "change" || !("shard" in line.change)) continue;
+      const { type, shard, epoch } = line.change;
+      this.#steps.push({ node: this, at: line.at, type, shard, epoch });
+      if (type === "shardAcquired") this.#owned.set(shard, epoch);
+      else if (this.#owned.get(shard) === epoch) this.#owned.delete(shard);
     }
-    return owned;
   }
 
   #ask(what: Order["do"]): Promise<unknown> {

@@ -45,6 +45,8 @@ export interface LoadOptions {
   readonly timeout?: number;
   /** Milliseconds between two commands of a lane. @default 5 */
   readonly pause?: number;
+  /** Before the ids of its commands. @default "load" */
+  readonly name?: string;
 }
 
 /** Counts up counters, until it is stopped. */
@@ -75,11 +77,16 @@ export class Load {
     return this.sent.filter(({ outcome }) => outcome !== "ok");
   }
 
+  /** Milliseconds of each command. */
+  get latencies(): number[] {
+    return this.sent.map(({ began, ended }) => ended - began);
+  }
+
   async #run(lane: number): Promise<void> {
-    const { shards, timeout = 20_000, pause = 5 } = this.#options;
+    const { shards, timeout = 20_000, pause = 5, name = "load" } = this.#options;
     for (let count = 0; !this.#stop.signal.aborted; count++) {
       const actorId = `counter-${Math.floor(Math.random() * 3 * shards)}`;
-      const commandId = `load-${lane}-${count}`;
+      const commandId = `${name}-${lane}-${count}`;
       const began = now();
       const outcome = await this.#sender.send(actorId, { add: 1 }, { commandId, timeout })
         .then(() => "ok", (error) => isAetherError(error) ? error.code : String(error));

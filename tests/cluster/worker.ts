@@ -25,6 +25,7 @@ export interface WorkerOptions {
   /** Takes part in this election only. */
   readonly election?: string;
   readonly fenced?: boolean;
+  readonly replicas?: number;
   /** Only sends. */
   readonly idle?: boolean;
 }
@@ -56,7 +57,9 @@ export interface WorkerStats {
   readonly at: number;
 }
 
-const { servers, namespace, nodeId, election: name, fenced, idle }: WorkerOptions = JSON.parse(process.argv[2] ?? "");
+const { servers, namespace, nodeId, election: name, fenced, replicas, idle }: WorkerOptions = JSON.parse(
+  process.argv[2] ?? "",
+);
 const say = (said: Said): void => console.log(JSON.stringify(said));
 const nc = await connect({ servers: [...servers], reconnectTimeWait: 50, maxReconnectAttempts: -1 });
 const observer = {
@@ -81,7 +84,7 @@ try {
 }
 
 async function joined(): Promise<Orders> {
-  const store = await JetStreamEventStore.open(nc, { namespace, timeout: 30_000 });
+  const store = await JetStreamEventStore.open(nc, { namespace, timeout: 30_000, create: false });
   const cluster = await Cluster.join(nc, {
     namespace,
     nodeId,
@@ -116,7 +119,7 @@ async function joined(): Promise<Orders> {
 }
 
 async function campaigning(name: string): Promise<Orders> {
-  const election = await LeaderElection.campaign(nc, { namespace, nodeId, name, observer });
+  const election = await LeaderElection.campaign(nc, { namespace, nodeId, name, replicas, observer });
   void election.lead(async ({ token, signal }) => {
     say({ kind: "leading", at: now(), token });
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
