@@ -1,4 +1,5 @@
 /** What the stream of a namespace holds, fences and all, and what must be true of it. */
+import { setTimeout as delay } from "node:timers/promises";
 import { DirectGet } from "../../store/direct_get.ts";
 import { JetStreamApi } from "../../store/jetstream_api.ts";
 import { Operation } from "../../store/operation.ts";
@@ -12,6 +13,8 @@ export interface LedgerEntry {
   readonly version: number;
   /** 0: written without a fence over nothing. */
   readonly epoch: number;
+  /** The last fence of its shard before it. */
+  readonly fence: number;
   readonly commandIds: readonly string[];
 }
 
@@ -25,7 +28,10 @@ export interface Ledger {
 /** Messages that are asked for at once. */
 const BATCH = 1_000;
 
-/** Reads all of it; replicas have to have caught up. */
+/** How often a replica may have nothing. */
+const PATIENCE = 100;
+
+/** Reads all of it. */
 export async function readLedger(nc: NatsConnection, namespace: string): Promise<Ledger> {
   const api = new JetStreamApi(nc, `AETHER_${namespace}`, undefined);
   const direct = new DirectGet(api);
@@ -33,19 +39,26 @@ export async function readLedger(nc: NatsConnection, namespace: string): Promise
     .json<{ state: { last_seq: number } }>();
   const entries: LedgerEntry[] = [];
   const fences = new Map<number, number[]>();
+  let misses = 0;
   for (let next = 1; next <= state.last_seq;) {
     const operation = new Operation(10_000, undefined, 5_000);
     const { messages } = await direct.batch(
       { seq: next, batch: BATCH, next_by_subj: `aether.${namespace}.>` },
       operation,
     );
-    if (messages.length === 0) throw new Error(`nothing from ${next} on, though ${state.last_seq} is the last`);
+    if (messages.length === 0) { // of a replica that has not caught up
+      if (++misses > PATIENCE) throw new Error(`nothing from ${next} on, though ${state.last_seq} is the last`);
+      await delay(50);
+    }
     for (const message of messages) {
       const { subject, sequence, payload } = message;
       next = sequence + 1;
       const [, , kind, shard] = subject.split(".");
-      if (kind === "fence") fences.set(Number(shard), [...fences.get(Number(shard)) ?? [], sequence]);
-      else {
+      if (kind === "fence") {
+        const own = fences.get(Number(shard));
+        if (own === undefined) fences.set(Number(shard), [sequence]);
+        else own.push(sequence);
+      } else {
         const events = JSON.parse(new TextDecoder().decode(payload)) as {
           readonly metadata?: { readonly commandId?: string };
         }[];
@@ -56,6 +69,7 @@ export async function readLedger(nc: NatsConnection, namespace: string): Promise
           actorId: subject,
           version: version as number,
           epoch: epoch as number,
+          fence: fences.get(Number(shard))?.at(-1) ?? 0,
           commandIds: events.flatMap(({ metadata }) => metadata?.commandId ?? []),
         });
       }
@@ -66,7 +80,7 @@ export async function readLedger(nc: NatsConnection, namespace: string): Promise
 }
 
 /** What is wrong with it: of actors always, of shards where every write checks its fence. */
-export function violations({ entries, fences }: Ledger, { fenced }: { readonly fenced: boolean }): string[] {
+export function violations({ entries }: Ledger, { fenced }: { readonly fenced: boolean }): string[] {
   const found: string[] = [];
   for (const [actorId, own] of Map.groupBy(entries, ({ actorId }) => actorId)) {
     let [version, epoch] = [0, 0];
@@ -82,9 +96,8 @@ export function violations({ entries, fences }: Ledger, { fenced }: { readonly f
   if (!fenced) return found;
   for (const entry of entries) {
     // Whoever fenced last owned the shard, and nobody else.
-    const last = fences.get(entry.shard)?.findLast((sequence) => sequence < entry.sequence) ?? 0;
-    if (entry.epoch !== 0 && entry.epoch !== last) {
-      found.push(`shard ${entry.shard}: epoch ${entry.epoch} at ${entry.sequence}, under the fence ${last}`);
+    if (entry.epoch !== 0 && entry.epoch !== entry.fence) {
+      found.push(`shard ${entry.shard}: epoch ${entry.epoch} at ${entry.sequence}, under the fence ${entry.fence}`);
     }
   }
   return found;
