@@ -1,5 +1,5 @@
 /**
- * `deno task failover [--quick] [--replicas 1|3]`: nodes on Deno, Bun and Node, each a process of its own, are killed,
+ * `deno task failover [--quick] [--replicas 1,3] [--only idle,resign,move,crash,outage]`: nodes on Deno, Bun and Node, each a process of its own, are killed,
  * stopped, restarted, joined and left, and so is NATS, under commands without rest. Prints how long each takes and how
  * many shards move, beside the bars; in the end all of it is verified from the stream.
  * @module
@@ -14,6 +14,10 @@ import { outage, serverCrash } from "./failover/outages.ts";
 import { resignations } from "./failover/resignations.ts";
 import { Scene } from "./failover/scene.ts";
 
+const { values } = parseArgs({
+  options: { quick: { type: "boolean" }, replicas: { type: "string" }, only: { type: "string" } },
+});
+const asks = (part: string): boolean => values.only === undefined || values.only.split(",").includes(part);
 const NODES = ["a", "b", "c", "d"];
 
 /** How often each thing happens. */
@@ -63,21 +67,26 @@ async function play(replicas: 1 | 3, plan: Plan, figures: Figures): Promise<stri
       say(`${what} ${index} of ${count}`);
     }
   };
-  await idle(scene, figures, plan.idleSeconds);
-  await resignations(scene, figures, plan.resignations);
+  if (asks("idle")) await idle(scene, figures, plan.idleSeconds);
+  if (asks("resign")) await resignations(scene, figures, plan.resignations);
   say("idle, and resigned");
   const moving = scene.work();
-  await times(plan.joins, "joined and left", (index) => joinAndLeave(scene, figures, `more-${index}`));
-  if (plan.restarts > 0) await rollingRestart(scene, figures, plan.restarts);
-  say(`restarted ${plan.restarts}`);
-  const bars = [{ of: "max", most: 40_000 }] as const;
-  figures.add("commands while nodes join and leave", scene.where, "ms", bars, moving.latencies);
-  figures.add("… that failed", scene.where, "commands", [{ of: "max", most: 0 }], [moving.failed.length]);
-  await times(plan.crashes, "killed", () => crash(scene, figures, "node"));
-  await times(plan.leaderCrashes, "killed the leader", () => crash(scene, figures, "leader"));
-  await times(plan.standstills, "stopped", () => standstill(scene, figures));
-  await times(plan.outages, "outage", () => outage(scene, figures));
-  if (replicas === 3) await times(plan.serverCrashes, "killed the NATS leader", () => serverCrash(scene, figures));
+  if (asks("move")) {
+    await times(plan.joins, "joined and left", (index) => joinAndLeave(scene, figures, `more-${index}`));
+    await rollingRestart(scene, figures, plan.restarts);
+    say(`restarted ${plan.restarts}`);
+    figures.add("commands while nodes join and leave", scene.where, "ms", [], moving.latencies);
+    figures.add("… that failed", scene.where, "commands", [{ of: "max", most: 0 }], [moving.failed.length]);
+  }
+  if (asks("crash")) {
+    await times(plan.crashes, "killed", () => crash(scene, figures, "node"));
+    await times(plan.leaderCrashes, "killed the leader", () => crash(scene, figures, "leader"));
+    await times(plan.standstills, "stopped", () => standstill(scene, figures));
+  }
+  if (asks("outage")) {
+    await times(plan.outages, "outage", () => outage(scene, figures));
+    if (replicas === 3) await times(plan.serverCrashes, "killed the NATS leader", () => serverCrash(scene, figures));
+  }
   await scene.rest();
   const wrong = await scene.verify();
   say(`${scene.acknowledged.length} commands acknowledged, ${scene.failed.length} failed, ${wrong.length} violations`);
@@ -85,13 +94,12 @@ async function play(replicas: 1 | 3, plan: Plan, figures: Figures): Promise<stri
   return wrong;
 }
 
-const { values } = parseArgs({ options: { quick: { type: "boolean" }, replicas: { type: "string" } } });
 const plan = values.quick ? QUICK : FULL;
-const asked = values.replicas ?? (values.quick ? "1" : "1,3");
+const kinds = values.replicas ?? (values.quick ? "1" : "1,3");
 const figures = new Figures();
 const wrong: string[] = [];
 const began = performance.now();
-for (const replicas of asked.split(",").map(Number)) {
+for (const replicas of kinds.split(",").map(Number)) {
   wrong.push(...await play(replicas === 3 ? 3 : 1, plan, figures));
 }
 console.log(`\n${figures}\n`);

@@ -1,7 +1,7 @@
 /** Nodes that join and leave in order, under load. */
 import { now } from "../../tests/history/history.ts";
 import { until } from "../../tests/support/jetstream.ts";
-import type { FleetNode, ShardStep } from "../../tests/cluster/fleet.ts";
+import type { FleetNode } from "../../tests/cluster/fleet.ts";
 import type { Bar, Figures } from "./figures.ts";
 import { type Scene, SHARDS } from "./scene.ts";
 
@@ -36,7 +36,7 @@ async function join(scene: Scene, figures: Figures, nodeId: string, what = "join
   const moved = steps.filter(({ type }) => type === "shardAcquired");
   const away = moved.filter((step) => step.node !== node).length;
   figures.add(`${what}: shards moved beyond the optimum`, where, "shards", NONE, [moved.length - optimum + away]);
-  report(scene, figures, steps);
+  report(scene, figures, began);
   return node;
 }
 
@@ -52,17 +52,15 @@ async function leave(scene: Scene, figures: Figures, node: FleetNode, what = "le
   figures.add(`${what}: shards moved beyond the leaver's`, where, "shards", NONE, [
     Math.max(others, Math.abs(moved.length - lost.length)),
   ]);
-  report(scene, figures, steps);
+  report(scene, figures, began);
 }
 
 /** From the moment at which nothing new begins on the old owner, until the new one begins. */
-function report({ where }: Scene, figures: Figures, steps: readonly ShardStep[]): void {
-  const revoked = new Map<number, number>();
-  const pauses: number[] = [];
-  for (const { type, shard, at } of steps) {
-    if (type === "shardRevoking") revoked.set(shard, at);
-    const began = revoked.get(shard);
-    if (type === "shardAcquired" && began !== undefined) pauses.push(at - began);
-  }
+function report({ fleet, where }: Scene, figures: Figures, since: number): void {
+  const revoked = fleet.revoked(since);
+  const pauses = fleet.steps(since).filter(({ type }) => type === "shardAcquired").flatMap(({ shard, at }) => {
+    const before = revoked.get(shard)?.findLast((time) => time <= at);
+    return before === undefined ? [] : [at - before];
+  });
   figures.add("hand-off: pause of a shard", where, "ms", PAUSE, pauses);
 }

@@ -1,7 +1,7 @@
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Cluster, isAetherError, JetStreamEventStore, shardOf, statusTable } from "../../mod.ts";
+import { Cluster, isAetherError, JetStreamEventStore, type OwnedShard, shardOf, statusTable } from "../../mod.ts";
 import { FaultyNetwork, NatsCluster, type NetworkMessage } from "../../testing/mod.ts";
 import { counter } from "../support/counter.ts";
 import { until } from "../support/jetstream.ts";
@@ -112,6 +112,50 @@ describe("Cluster", () => {
     assert.equal(versions, count);
     assert.deepEqual(told.filter(({ type }) => type.startsWith("shard") || type.startsWith("leader")), []);
     assert.equal(a.status().leader?.token, token);
+  });
+
+  it("stops what a node does that is cut off before another takes over, and the node comes back", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    await using nc = await connect({ servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 4 });
+    const steps: string[] = [];
+    const work = ({ nodeId }: Cluster) => async ({ shard, signal }: OwnedShard): Promise<void> => {
+      steps.push(`${nodeId} begins ${shard}`);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      steps.push(`${nodeId} ends ${shard}`);
+    };
+    await using cut = await Cluster.join(nc, { namespace, nodeId: "cut" });
+    await using other = await Cluster.join(at.nc, { namespace, nodeId: "other" });
+    cut.onShard(work(cut));
+    other.onShard(work(other));
+    await until(() => cut.ownedShards.size === 2 && other.ownedShards.size === 2);
+    const lost = [...cut.ownedShards];
+    steps.length = 0;
+    network.pause();
+    await until(() => cut.ownedShards.size === 0);
+    assert.equal(other.ownedShards.size, 2);
+    await until(() => other.ownedShards.size === 4);
+    assert.deepEqual(steps.slice(0, 2).sort(), lost.map((shard) => `cut ends ${shard}`).sort());
+    assert.deepEqual(steps.slice(2).sort(), lost.map((shard) => `other begins ${shard}`).sort());
+    network.resume();
+    await until(() => cut.ownedShards.size === 2 && other.ownedShards.size === 2);
+    assert.equal(cut.status().nodes.length, 2);
+  });
+
+  it("leaves in the end, also while NATS is away", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    await using nc = await connect({ servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+    await using store = await JetStreamEventStore.open(nc, { namespace, shards: 4 });
+    await using cluster = await Cluster.join(nc, { namespace });
+    cluster.serve(store, counter, TYPE);
+    await cluster.send(counter, "counter-1", { add: 1 });
+    network.pause();
+    const began = performance.now();
+    await cluster.leave({ timeout: 500 });
+    assert.ok(performance.now() - began < 15_000);
+    network.resume();
   });
 
   it("tells of work that fails, and begins it again", async () => {

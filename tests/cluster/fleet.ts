@@ -142,6 +142,15 @@ export class Fleet implements AsyncDisposable {
     return this.nodes.flatMap(({ steps }) => steps).filter(({ at }) => at >= since).sort((a, b) => a.at - b.at);
   }
 
+  /** When nodes ceased to begin anything new on a shard, by shard. */
+  revoked(since: number): Map<number, number[]> {
+    const all = this.nodes.flatMap(({ child }) => child.said).filter((said) => said.kind === "revoked");
+    const times = all.filter(({ at }) => at >= since).sort((one, other) => one.at - other.at);
+    return new Map(
+      [...Map.groupBy(times, ({ shard }) => shard)].map(([shard, all]) => [shard, all.map(({ at }) => at)]),
+    );
+  }
+
   /** Who leads, as the living see it: waits until they agree. */
   async leader(): Promise<{ readonly node: FleetNode; readonly token: number }> {
     let found: { node: FleetNode; token: number } | undefined;

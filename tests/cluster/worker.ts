@@ -39,6 +39,8 @@ export type Said =
   | { readonly kind: "failed"; readonly code: string; readonly message: string }
   | { readonly kind: "change"; readonly at: number; readonly change: ClusterEvent }
   | { readonly kind: "observed"; readonly at: number; readonly name: string; readonly facts: object }
+  /** Nothing new begins on a shard; also while the node leaves, when it tells of changes no more. */
+  | { readonly kind: "revoked"; readonly at: number; readonly shard: number }
   /** A term begins or ends. */
   | { readonly kind: "leading" | "stopped"; readonly at: number; readonly token: number }
   /** A handler has its fence, and waits; then what its append came to. */
@@ -97,6 +99,10 @@ async function joined(): Promise<Orders> {
   })();
   if (idle !== true) {
     cluster.serve(store, counter, { actorType: "counter" });
+    cluster.onShard(async ({ shard, signal }) => {
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      say({ kind: "revoked", at: now(), shard });
+    });
     // The strong attack: it looks at nothing but its fence.
     cluster.handle("held", async (_command, { actorId, fence }) => {
       say({ kind: "holding", actorId, epoch: fence.epoch });
