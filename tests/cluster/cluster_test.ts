@@ -1,0 +1,213 @@
+import { connect } from "@nats-io/transport-node";
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Cluster, isAetherError, JetStreamEventStore, type OwnedShard, shardOf, statusTable } from "../../mod.ts";
+import { FaultyNetwork, NatsCluster, type NetworkMessage } from "../../testing/mod.ts";
+import { counter } from "../support/counter.ts";
+import { until } from "../support/jetstream.ts";
+import { gather, serverOf } from "./support.ts";
+
+const TYPE = { actorType: "counter" } as const;
+const ON_R3 = { skip: "Deno" in globalThis ? false : "three servers on one runtime are enough", timeout: 120_000 };
+
+describe("Cluster", () => {
+  const at = serverOf();
+
+  it("shows who is there, who leads and who owns what, to all alike", async () => {
+    const namespace = at.namespace();
+    await using store = await JetStreamEventStore.open(at.nc, { namespace, shards: 4 });
+    await using a = await Cluster.join(at.nc, { namespace, nodeId: "a", metadata: { zone: "eu" } });
+    const told = gather(a.changes());
+    await using b = await Cluster.join(at.nc, { namespace, nodeId: "b" });
+    a.serve(store, counter, TYPE);
+    b.serve(store, counter, TYPE);
+    a.handle("other", () => Promise.resolve(null));
+    await until(() => a.ownedShards.size === 2 && b.ownedShards.size === 2);
+    await until(() =>
+      [a, b].every((one) => one.status().shards.every(({ epoch, next }) => epoch && next === undefined))
+    );
+    const [one, other] = [a.status(), b.status()];
+    assert.deepEqual([one.leader, one.shards], [other.leader, other.shards]);
+    assert.deepEqual(
+      one.nodes.map(({ nodeId, state, shards, weight, metadata }) => {
+        return [nodeId, state, shards, weight, metadata];
+      }),
+      [["a", "up", 2, 1, { zone: "eu" }], ["b", "up", 2, 1, {}]],
+    );
+    assert.deepEqual(one.unserved, { other: ["b"] });
+    assert.equal(one.channels.store, "ok");
+    for (const cluster of [a, b]) {
+      const owned = one.shards.filter(({ owner }) => owner === cluster.nodeId).map(({ shard }) => shard);
+      assert.deepEqual([...cluster.ownedShards].sort(), owned);
+    }
+    assert.match(statusTable(one), /^node +state +shards.*\na/);
+    assert.match(statusTable(one), /other is not served by b/);
+    const { nodeId } = one.leader ?? {};
+    const types = new Set(told.map(({ type }) => type));
+    for (const type of ["nodeJoined", "leaderElected", "shardAcquired"] as const) assert.ok(types.has(type), type);
+    await (nodeId === "a" ? a : b).leave();
+    const left = nodeId === "a" ? b : a;
+    await until(() => left.ownedShards.size === 4 && left.status().nodes.length === 1);
+    await until(() => left.status().leader?.nodeId === left.nodeId);
+  });
+
+  it("leaves once, is then closed, and leaves nobody behind", async () => {
+    const namespace = at.namespace();
+    const cluster = await Cluster.join(at.nc, { namespace });
+    const told = gather(cluster.changes());
+    await using store = await JetStreamEventStore.open(at.nc, { namespace });
+    cluster.serve(store, counter, TYPE);
+    await until(() => cluster.ownedShards.size === 64);
+    await Promise.all([cluster.leave(), cluster.leave()]);
+    assert.equal(cluster.ownedShards.size, 0);
+    assert.equal(told.filter(({ type }) => type === "shardAcquired").length, 64);
+    await assert.rejects(cluster.send("counter-1", { add: 1 }), { code: "CLOSED" });
+    assert.throws(() => cluster.serve(store, counter, TYPE), { code: "CLOSED" });
+    await using again = await Cluster.join(at.nc, { namespace, nodeId: cluster.nodeId });
+    assert.equal(again.status().nodes.length, 1);
+  });
+
+  it("keeps its commands behind the wall", async () => {
+    const [namespace, other] = [at.namespace(), at.namespace()];
+    await using store = await JetStreamEventStore.open(at.nc, { namespace, shards: 4 });
+    await using _other = await JetStreamEventStore.open(at.nc, { namespace: other, shards: 4 });
+    await using a = await Cluster.join(at.nc, { namespace, nodeId: "a" });
+    await using b = await Cluster.join(at.nc, { namespace: other, nodeId: "a" });
+    a.serve(store, counter, TYPE);
+    assert.equal((await a.send(counter, "counter-1", { add: 2 })).version, 1);
+    await assert.rejects(b.send("counter-1", { add: 1 }, { timeout: 300 }), { code: "NO_OWNER" });
+    assert.throws(() => b.serve(store, counter, TYPE), { code: "INVALID_ARGUMENT" });
+    assert.deepEqual([b.status().nodes.length, b.status().shards.some(({ owner }) => owner)], [1, false]);
+  });
+
+  it("moves nothing where connections are cut and messages lost, and loses no command", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    const options = { servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 };
+    await using one = await connect(options);
+    await using two = await connect(options);
+    await using store = await JetStreamEventStore.open(one, { namespace, shards: 4 });
+    await using a = await Cluster.join(one, { namespace, nodeId: "a", fenced: true });
+    await using b = await Cluster.join(two, { namespace, nodeId: "b", fenced: true });
+    for (const cluster of [a, b]) cluster.serve(store, counter, TYPE);
+    await until(() => a.ownedShards.size === 2 && b.ownedShards.size === 2);
+    const told = gather(a.changes());
+    const token = a.status().leader?.token;
+    const isRecord = ({ to, subject }: NetworkMessage): boolean => to === "server" && subject.startsWith("$KV.");
+    const cuts = [
+      (): unknown => network.cut(),
+      (): unknown => network.swallow(({ isPubAck }) => isPubAck, { times: 3 }),
+      (): unknown => network.cutAt(isRecord, { times: 1, delivered: true }),
+      (): unknown => network.swallow(isRecord, { times: 2 }),
+      (): unknown => network.cutAt(isRecord, { times: 1 }),
+    ];
+    let [count, versions] = [0, 0];
+    for (const strike of cuts) {
+      strike();
+      for (let round = 0; round < 4; round++) {
+        const { version } = await b.send(counter, `counter-${round}`, { add: 1 }, { timeout: 20_000 });
+        versions += version === Math.floor(count++ / 4) + 1 ? 1 : 0;
+      }
+    }
+    assert.equal(versions, count);
+    assert.deepEqual(told.filter(({ type }) => type.startsWith("shard") || type.startsWith("leader")), []);
+    assert.equal(a.status().leader?.token, token);
+  });
+
+  it("stops what a node does that is cut off before another takes over, and the node comes back", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    await using nc = await connect({ servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 4 });
+    const steps: string[] = [];
+    const work = ({ nodeId }: Cluster) => async ({ shard, signal }: OwnedShard): Promise<void> => {
+      steps.push(`${nodeId} begins ${shard}`);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      steps.push(`${nodeId} ends ${shard}`);
+    };
+    await using cut = await Cluster.join(nc, { namespace, nodeId: "cut" });
+    await using other = await Cluster.join(at.nc, { namespace, nodeId: "other" });
+    cut.onShard(work(cut));
+    other.onShard(work(other));
+    await until(() => cut.ownedShards.size === 2 && other.ownedShards.size === 2);
+    const lost = [...cut.ownedShards];
+    steps.length = 0;
+    network.pause();
+    await until(() => cut.ownedShards.size === 0);
+    assert.equal(other.ownedShards.size, 2);
+    await until(() => other.ownedShards.size === 4);
+    assert.deepEqual(steps.slice(0, 2).sort(), lost.map((shard) => `cut ends ${shard}`).sort());
+    assert.deepEqual(steps.slice(2).sort(), lost.map((shard) => `other begins ${shard}`).sort());
+    network.resume();
+    await until(() => cut.ownedShards.size === 2 && other.ownedShards.size === 2);
+    assert.equal(cut.status().nodes.length, 2);
+  });
+
+  it("leaves in the end, also while NATS is away", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    await using nc = await connect({ servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+    await using store = await JetStreamEventStore.open(nc, { namespace, shards: 4 });
+    await using cluster = await Cluster.join(nc, { namespace });
+    cluster.serve(store, counter, TYPE);
+    await cluster.send(counter, "counter-1", { add: 1 });
+    network.pause();
+    const began = performance.now();
+    await cluster.leave({ timeout: 500 });
+    assert.ok(performance.now() - began < 15_000);
+    network.resume();
+  });
+
+  it("tells of work that fails, and begins it again", async () => {
+    const namespace = at.namespace();
+    const observed: string[] = [];
+    const observer = { event: (name: string): void => void observed.push(name) };
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 1 });
+    await using cluster = await Cluster.join(at.nc, { namespace, observer });
+    const tries = { shard: 0, leader: 0 };
+    await using _shards = cluster.onShard(async ({ signal }) => {
+      if (++tries.shard === 1) throw new Error("broken");
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    });
+    await using _leading = cluster.onLeader(async ({ signal, token }) => {
+      assert.equal(token, cluster.status().leader?.token);
+      if (++tries.leader === 1) throw new Error("broken");
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    });
+    await until(() => tries.shard === 2 && tries.leader === 2);
+    assert.deepEqual(observed.filter((name) => name.endsWith("Failed")).sort(), [
+      "leaderWorkFailed",
+      "shardWorkFailed",
+    ]);
+  });
+});
+
+describe("Cluster on three servers", () => {
+  it("moves nothing when the leader of its streams dies, and who led goes on", ON_R3, async () => {
+    const namespace = "three";
+    await using servers = await NatsCluster.start();
+    const options = { servers: [...servers.urls], reconnectTimeWait: 50, maxReconnectAttempts: -1 };
+    await using nc = await connect(options);
+    await using store = await JetStreamEventStore.open(nc, { namespace, shards: 8, replicas: 3, timeout: 30_000 });
+    await using a = await Cluster.join(nc, { namespace, nodeId: "a", replicas: 3 });
+    await using other = await connect(options);
+    await using b = await Cluster.join(other, { namespace, nodeId: "b", replicas: 3 });
+    for (const cluster of [a, b]) cluster.serve(store, counter, TYPE);
+    await until(() => a.ownedShards.size === 4 && b.ownedShards.size === 4);
+    const told = [gather(a.changes()), gather(b.changes())];
+    const token = a.status().leader?.token;
+    const info = (await nc.request(`$JS.API.STREAM.INFO.KV_AETHER_${namespace}_cluster`)).json<{
+      readonly cluster: { readonly leader: string };
+    }>();
+    await servers.servers.find(({ name }) => name === info.cluster.leader)?.kill();
+    const ids = Array.from({ length: 8 }, (_, index) => `counter-${index}` as const);
+    const sent = await Promise.all(ids.map((id) => b.send(counter, id, { add: 1 }, { timeout: 60_000 })));
+    assert.ok(sent.every(({ version }) => version === 1));
+    await until(() => [a, b].every((cluster) => cluster.status().channels.store === "ok"), 30);
+    await until(() => a.ownedShards.size === 4 && b.ownedShards.size === 4);
+    assert.deepEqual(told.flat().filter(({ type }) => /^shard|^leader|^nodeDead/.test(type)), []);
+    assert.equal(b.status().leader?.token, token);
+    assert.ok(ids.some((id) => a.ownedShards.has(shardOf(id, 8))));
+    assert.ok(isAetherError(await a.send("nobody-1", {}, { timeout: 3_000 }).catch((error) => error), "NO_HANDLER"));
+  });
+});
