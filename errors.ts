@@ -34,7 +34,8 @@ export interface ErrorFields {
   UNKNOWN_OUTCOME: {
     readonly actorIds: readonly string[];
     readonly eventIds: readonly string[];
-    readonly commandId?: string;
+    readonly expectedVersion?: number | undefined;
+    readonly commandId?: string | undefined;
   };
   /** The actor was deleted and may not come back. */
   ACTOR_DELETED: { readonly actorId: string; readonly deletedAtVersion: number };
@@ -219,16 +220,23 @@ export class VersionConflictError extends AetherError<"VERSION_CONFLICT"> {
 }
 
 /**
- * The write was sent, and no answer came: it may be stored or not. Repeat it with the same event ids and the same
- * `expectedVersion`: it is then stored once, or found (`duplicate: true`), or a conflict.
+ * The write was sent, and no answer came: it may be stored or not. How to repeat it, so that it is stored once, or found
+ * (`duplicate: true`), or a conflict:
+ *
+ * - `append`: with the `eventIds` and the `expectedVersion` of this error, whatever was expected before;
+ * - `saveEvent`: as it was. `execute`: with the same `commandId`. `deleteActor`: as it was;
+ * - `transact`: with the `eventIds`, and the same `expectedVersion` of each commit; where none that has events expected a
+ *   number, that may store it twice: look for the `eventIds` in `getEvents` first.
  */
 export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
   /** The code of the class. */
   static readonly code = "UNKNOWN_OUTCOME";
   /** Whose events. */
   declare readonly actorIds: readonly string[];
-  /** The ids to repeat it with. */
+  /** The ids to repeat it with, in the order of the events. */
   declare readonly eventIds: readonly string[];
+  /** Of an append: the version that it went onto. To be repeated with, also where it expected `"any"` or `"exists"`. */
+  declare readonly expectedVersion?: number;
   /** Of the command, if it had one. */
   declare readonly commandId?: string;
 
@@ -237,12 +245,21 @@ export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
     super(
       "UNKNOWN_OUTCOME",
       fields,
-      `Whether the write to ${
-        fields.actorIds.join(", ")
-      } is stored is unknown: repeat it with the same event ids and the same expectedVersion`,
+      `Whether the write to ${fields.actorIds.join(", ")} is stored is unknown: ${remedyOf(fields)}`,
       options,
     );
   }
+}
+
+/** How such a write is repeated. */
+function remedyOf({ actorIds, eventIds, expectedVersion, commandId }: ErrorFields["UNKNOWN_OUTCOME"]): string {
+  if (commandId !== undefined) return "repeat it with the same commandId";
+  if (expectedVersion !== undefined) {
+    return `repeat it with the event ids of this error and expectedVersion: ${expectedVersion}`;
+  }
+  if (eventIds.length === 0 || actorIds.length === 1) return "repeat it as it was";
+  return "repeat it with the event ids of this error and the same expectedVersion of each commit; " +
+    "if none of them was a number, look for the event ids in getEvents first, since that may store it twice";
 }
 
 /** The actor was deleted and may not come back. */

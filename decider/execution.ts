@@ -180,8 +180,8 @@ export class Execution<State, Command, E extends Event> {
       result = await this.#store.append(this.#actorId, events, { expectedVersion, fence, signal });
     } catch (error) {
       if (commandId === undefined || !isAetherError(error, "UNKNOWN_OUTCOME")) throw error;
-      const { actorIds, eventIds, cause } = error;
-      throw new UnknownOutcomeError({ actorIds, eventIds, commandId }, { cause });
+      const { actorIds, eventIds, expectedVersion, cause } = error;
+      throw new UnknownOutcomeError({ actorIds, eventIds, expectedVersion, commandId }, { cause });
     }
     if (result.duplicate) { // stored before, maybe not with all that was decided now
       await standing.add(result);

@@ -44,7 +44,8 @@ export type ExpectedVersion = number | "any" | "exists";
 export interface AppendOptions extends Abortable {
   /**
    * With a number the append conflicts exactly when the latest version differs, and may be repeated by anyone with the
-   * same event ids: it is stored once. `"any"` repeated by another process has no such anchor, and stores twice.
+   * same event ids: it is stored once. `"any"` has no such anchor: called again, by anyone, it stores again. After an
+   * UNKNOWN_OUTCOME, repeat it with the `expectedVersion` of the error.
    * @default "any"
    */
   readonly expectedVersion?: ExpectedVersion;
