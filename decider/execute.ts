@@ -1,4 +1,5 @@
 import type { Event, Metadata, OwnId } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import { baseStoreOf } from "../schema/base_store.ts";
 import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Abortable, AppendResult, EventStore } from "../store/event_store.ts";
@@ -34,6 +35,17 @@ export interface ExecuteOptions extends Abortable {
    */
   readonly observer?: Observer;
 }
+
+const NAMES = namesOf<ExecuteOptions>({
+  snapshots: true,
+  retries: true,
+  commandId: true,
+  metadata: true,
+  fence: true,
+  cache: true,
+  observer: true,
+  signal: true,
+});
 
 /** What a command did. */
 export interface Executed<State, E extends Event> extends AppendResult<E> {
@@ -79,6 +91,7 @@ export async function execute<Stored extends Event, State, Command, E extends St
   command: NoInfer<Command>,
   options: ExecuteOptions = {},
 ): Promise<Executed<State, E>> {
+  checkOptionNames("execute", options, NAMES);
   const observer = harmless(options.observer);
   const execution = new Execution<State, Command, E>(store, decider, actorId, command, { ...options, observer });
   const work = (): Promise<Executed<State, E>> => {

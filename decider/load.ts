@@ -1,6 +1,7 @@
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError } from "../errors.ts";
 import type { Event, OwnId } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { CommandRecord, Snapshot, SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Abortable, Consistency, EventStore } from "../store/event_store.ts";
 import { harmless, observed, type Observer } from "../store/observer.ts";
@@ -21,6 +22,15 @@ export interface LoadOptions extends Abortable {
   /** Told of the load, and of snapshots that were ignored (`snapshotIgnored`: `actorId`, `reason`). */
   readonly observer?: Observer;
 }
+
+const NAMES = namesOf<LoadOptions>({
+  snapshots: true,
+  toVersion: true,
+  toPosition: true,
+  consistency: true,
+  observer: true,
+  signal: true,
+});
 
 /** A state and where it stands. */
 export interface Loaded<State> {
@@ -48,6 +58,7 @@ export async function load<Stored extends Event, State, E extends Stored, const 
   actorId: Id & OwnId<NoInfer<E>, Id>,
   options: LoadOptions = {},
 ): Promise<Loaded<State>> {
+  checkOptionNames("load", options, NAMES);
   const observer = harmless(options.observer);
   const work = async (): Promise<Loaded<State>> => {
     const { standing: { state, version, position } } = await loadStanding(store, fold, actorId, {

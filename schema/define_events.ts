@@ -1,6 +1,7 @@
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError, SchemaError, type StandardIssue } from "../errors.ts";
 import { type ActorEvents, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import { copyData, copyMetadata, rejectEvent } from "../validate.ts";
 import type { ActorCatalogue } from "./event_catalogue.ts";
 import type { DataOf, EventDefinition, Json } from "./event_definition.ts";
@@ -75,6 +76,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     if (typeof definitions !== "object" || definitions === null) {
       throw new InvalidArgumentError({ argument: "definitions" }, "definitions is an object: { EventType: schema, … }");
     }
+    checkOptionNames("defineEvents", options, ["unknown"]);
     const { unknown = "error" } = options;
     if (unknown !== "error" && unknown !== "skip") {
       throw new InvalidArgumentError({ argument: "unknown" }, `unknown is "error" or "skip", not ${String(unknown)}`);

@@ -1,5 +1,6 @@
 /** A definition, checked: what a catalogue knows of one event type. */
 import { InvalidArgumentError } from "../errors.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { EventDefinition, VersionedDefinition } from "./event_definition.ts";
 import type { StandardSchema } from "./standard_schema.ts";
 
@@ -28,6 +29,7 @@ export function ruleOf(eventType: string, definition: EventDefinition): EventRul
   if (!isSchema(schema)) {
     return refuse(argument, `${eventType} has no schema: a Standard Schema v1, or { schema, … } with one`);
   }
+  checkOptionNames(argument, versioned, NAMES);
   if (!Number.isSafeInteger(schemaVersion) || schemaVersion < 1) {
     refuse(`${argument}.schemaVersion`, `schemaVersion is an integer from 1, not ${String(schemaVersion)}`);
   }
@@ -57,6 +59,12 @@ export function rulesByName(rules: readonly EventRule[]): Map<string, EventRule>
   return byName;
 }
 
+const NAMES = namesOf<VersionedDefinition<unknown>>({
+  schema: true,
+  schemaVersion: true,
+  upcast: true,
+  formerly: true,
+});
 const FIRST = { schemaVersion: 1, upcasts: [], formerly: [] } as const;
 
 function upcastsOf(argument: string, upcast: unknown, schemaVersion: number): Upcast[] {

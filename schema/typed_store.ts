@@ -18,6 +18,8 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "../store/event_store.ts";
+import { READ_ALL } from "../store/option_names.ts";
+import { checkOptionNames } from "../options.ts";
 import { copyMetadata, rejectEvent } from "../validate.ts";
 import { setBaseStore, viewOf } from "./base_store.ts";
 import type { Catalogues } from "./catalogues.ts";
@@ -55,12 +57,12 @@ export class TypedStore implements EventStore {
     try {
       if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
       const own = { ...event }; // once: a getter may change its mind
-      const held = { ...options };
+      const held = copyOf(options);
       return this.#turns.take(
         [own.actorId],
         () => this.#catalogues.encodeWhole(own),
         (encoded) => this.#result(this.#store.saveEvent(encoded, held)),
-        held.signal,
+        held?.signal,
       );
     } catch (error) {
       return Promise.reject(error);
@@ -142,6 +144,7 @@ export class TypedStore implements EventStore {
     return new Mapped(
       () => {
         const wanted = options as ReadAllOptions<Event, string, string>;
+        checkOptionNames("readAll", wanted, READ_ALL);
         filter = new ViewFilter(this.#catalogues, wanted, wanted.onUndecodable);
         return this.#store.readAll<string, string>({ ...wanted, ...filter.behind });
       },
@@ -162,12 +165,12 @@ export class TypedStore implements EventStore {
   }
 
   deleteActor(actorId: string, options?: DeleteOptions): Promise<Commit<never>> {
-    const held = { ...options };
+    const held = copyOf(options);
     return this.#turns.take(
       [actorId],
       () => this.#catalogues.of(actorId),
       () => this.#store.deleteActor(actorId, held),
-      held.signal,
+      held?.signal,
     );
   }
 
@@ -208,7 +211,12 @@ function requestsOf(commits: unknown): CommitRequest<Event, string>[] {
 
 /** As they are at the call. Shared metadata says nothing of any event's schema. */
 function asGiven<O extends AppendOptions | TransactOptions>(options: O | undefined): O | undefined {
-  if (typeof options !== "object" || options === null) return options; // the store refuses it
-  if (options.metadata === undefined) return { ...options };
-  return { ...options, metadata: withoutSchemaVersion(copyMetadata(options.metadata)) };
+  const copy = copyOf(options);
+  if (copy?.metadata === undefined) return copy;
+  return { ...copy, metadata: withoutSchemaVersion(copyMetadata(copy.metadata)) };
+}
+
+/** What are no options is left to the store, which refuses it. */
+function copyOf<O extends object>(options: O | undefined): O | undefined {
+  return typeof options === "object" && options !== null ? { ...options } : options;
 }

@@ -1,6 +1,7 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
-import { checkOptions, type JetStreamOptions } from "../store/jetstream_options.ts";
+import { checkOptions, type JetStreamOptions, type OptionNames } from "../store/jetstream_options.ts";
 import type { Observer } from "../store/observer.ts";
 import { whole } from "../store/range.ts";
 
@@ -27,6 +28,21 @@ export interface KvSnapshotOptions extends Abortable {
   readonly compressAbove?: number;
 }
 
+const OPEN: OptionNames = {
+  of: "KvSnapshotStore.open",
+  names: namesOf<KvSnapshotOptions>({
+    namespace: true,
+    shards: true,
+    replicas: true,
+    domain: true,
+    apiPrefix: true,
+    observer: true,
+    timeout: true,
+    compressAbove: true,
+    signal: true,
+  }),
+};
+
 /**
  * The arguments of `KvSnapshotStore.open`, checked.
  * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
@@ -35,7 +51,7 @@ export function checkKvOptions(
   nc: NatsConnection,
   options: KvSnapshotOptions,
 ): ReturnType<typeof checkOptions> & { readonly compressAbove: number } {
-  const checked = checkOptions(nc, options as JetStreamOptions);
+  const checked = checkOptions(nc, options as JetStreamOptions, OPEN);
   const { compressAbove } = options;
   return {
     ...checked,

@@ -1,6 +1,7 @@
 import { checkActorId } from "../actor_id.ts";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import { CommitLog, commitOf } from "./commit_log.ts";
 import type {
   Abortable,
@@ -20,6 +21,7 @@ import type {
   VersionOptions,
 } from "./event_store.ts";
 import { checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
+import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
 import { checkConsistency, whole } from "./range.ts";
 import { checkNamespace, checkShards, DEFAULT_SHARDS } from "./shard.ts";
 import { appendWrite, deleteWrite, saveWrite, transactWrites, type Writer } from "./write.ts";
@@ -42,6 +44,8 @@ export interface InMemoryOptions<E extends Event = Event> {
   /** Bytes of one event as JSON. @default 1048576 */
   readonly maxEventSize?: number;
 }
+
+const NAMES = namesOf<InMemoryOptions>({ namespace: true, shards: true, clock: true, bus: true, maxEventSize: true });
 
 /**
  * Keeps everything in this process, with the semantics of the store on JetStream down to the fields of the errors: for
@@ -78,6 +82,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
    * @throws {InvalidArgumentError} for shards or a size that make no sense
    */
   constructor(options: InMemoryOptions<E> = {}) {
+    checkOptionNames("new InMemoryEventStore", options, NAMES);
     const { clock, maxEventSize, namespace = "default", shards = DEFAULT_SHARDS } = options;
     this.namespace = checkNamespace(namespace);
     this.shards = checkShards(shards);
@@ -124,6 +129,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
     return this.#answer(options, () => {
+      checkOptionNames("getEvents", options, READ);
       const commits = this.#select(actorId, { ...options, fromVersion });
       return commits.flatMap(({ events }) => events) as never;
     });
@@ -133,6 +139,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     actorId: Id,
     options: ReadActorOptions = {},
   ): AsyncIterable<Commit<EventsFor<E, Id>>> {
+    checkOptionNames("readActor", options, READ_ACTOR);
     for (const commit of await this.#answer(options, () => this.#select(actorId, options))) {
       if (!commit.deleted && this.#log.actor(actorId)?.deleted) { // while it was read
         for (const tombstone of this.#select(actorId, {})) yield tombstone as never;
@@ -145,6 +152,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
 
   getLatestVersion(actorId: string, options: VersionOptions = {}): Promise<number> {
     return this.#answer(options, () => {
+      checkOptionNames("getLatestVersion", options, VERSION);
       checkConsistency(options.consistency, ["session", "leader", "cached"]);
       const actor = this.#log.actor(actorId);
       if (actor === undefined) checkActorId(actorId);
@@ -155,6 +163,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   async *readAll<const Types extends string = string, const ActorTypes extends string = string>(
     options: ReadAllOptions<E, Types, ActorTypes> = {},
   ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
+    checkOptionNames("readAll", options, READ_ALL);
     const { live = false, onCaughtUp, onProgress } = options;
     this.#check(options);
     const filter = checkFilter(options as ReadAllOptions<Event, string, string>, this.shards);
@@ -180,6 +189,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   }
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
+    checkOptionNames("listActors", options, LIST);
     const { actorType } = options;
     this.#check(options);
     const filter = checkFilter(actorType === undefined ? {} : { actorTypes: [actorType] }, this.shards);
@@ -206,9 +216,10 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     return Promise.resolve();
   }
 
-  #check({ signal }: Abortable): void {
+  /** Options that are none are refused later. */
+  #check(options: Abortable | null): void {
     if (this.#closed) throw new ClosedError({ what: `The store of ${this.namespace}` });
-    signal?.throwIfAborted();
+    options?.signal?.throwIfAborted();
   }
 
   // All work is done before the promise is there, so that calls take effect in their order.

@@ -2,6 +2,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { checkActorId } from "../actor_id.ts";
 import { ClosedError, UnknownOutcomeError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import { Appender } from "./append.ts";
 import { DirectGet } from "./direct_get.ts";
 import { eraseBefore } from "./erase.ts";
@@ -25,7 +26,7 @@ import type {
 import { Heads, type Target } from "./heads.ts";
 import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
-import { checkOptions, type JetStreamOptions } from "./jetstream_options.ts";
+import { checkOptions, type JetStreamOptions, OPEN } from "./jetstream_options.ts";
 import { Lanes } from "./lanes.ts";
 import { Leader } from "./leader.ts";
 import { listActors } from "./list.ts";
@@ -33,6 +34,7 @@ import { readStream } from "./live.ts";
 import type { ReaderParts } from "./reader_parts.ts";
 import { type Attributes, harmless, observed, observedItems, type Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
+import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
 import { checkConsistency } from "./range.ts";
 import { shardOfToken } from "./shard.ts";
 import { openStream } from "./stream_config.ts";
@@ -114,7 +116,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     nc: NatsConnection,
     options: JetStreamOptions,
   ): Promise<JetStreamEventStore<E>> {
-    const { prefix, timeout, namespace } = checkOptions(nc, options);
+    const { prefix, timeout, namespace } = checkOptions(nc, options, OPEN);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const { shards, replicas, create = true, signal } = options;
     const operation = new Operation(timeout, signal);
@@ -165,6 +167,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     fromVersion = 0,
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
+    checkOptionNames("getEvents", options, READ);
     this.#check(options);
     const lots = this.#history.lots(this.#target(actorId), { ...options, fromVersion });
     return await this.#observed("getEvents", { actorId }, async () => {
@@ -183,6 +186,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     actorId: Id,
     options: ReadActorOptions = {},
   ): AsyncIterable<Commit<EventsFor<E, Id>>> {
+    checkOptionNames("readActor", options, READ_ACTOR);
     for await (const commit of this.#observedItems("readActor", { actorId }, this.#read(actorId, options))) {
       yield commit as never;
       this.#check(options);
@@ -200,6 +204,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
         return known.version;
       }
     }
+    checkOptionNames("getLatestVersion", options, VERSION);
     checkConsistency(consistency, ["session", "leader", "cached"]);
     const operation = this.#operation(options);
     const last = consistency === "leader" ? "leader" : "session";
@@ -212,11 +217,15 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     options: ReadAllOptions<E, Types, ActorTypes> = {},
   ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
     const untyped = options as ReadAllOptions<Event, string, string>;
-    const commits = readStream(this.#parts, untyped, () => this.#untilClosed(options));
+    const commits = readStream(this.#parts, untyped, () => {
+      checkOptionNames("readAll", options, READ_ALL);
+      return this.#untilClosed(options);
+    });
     return this.#observedItems("readAll", {}, commits) as AsyncIterable<never>;
   }
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
+    checkOptionNames("listActors", options, LIST);
     const actors = listActors(this.#parts, options.actorType, this.#untilClosed(options));
     yield* this.#observedItems("listActors", {}, actors);
   }
@@ -245,14 +254,15 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     return Promise.resolve();
   }
 
-  #check({ signal }: Abortable): void {
+  /** Options that are none are refused later. */
+  #check(options: Abortable | null): void {
     this.#closing.signal.throwIfAborted();
-    signal?.throwIfAborted();
+    options?.signal?.throwIfAborted();
   }
 
-  #operation(options: Abortable): Operation {
+  #operation(options: Abortable | null): Operation {
     this.#check(options);
-    return new Operation(this.#timeout, options.signal);
+    return new Operation(this.#timeout, options?.signal);
   }
 
   #untilClosed(options: Abortable): AbortSignal {

@@ -1,5 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { InvalidArgumentError } from "../errors.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "./event_store.ts";
 import type { Observer } from "./observer.ts";
 import { whole } from "./range.ts";
@@ -32,13 +33,38 @@ export interface JetStreamOptions extends Abortable {
   readonly cachedActors?: number;
 }
 
+/** Names of options, and whose they are. */
+export interface OptionNames {
+  readonly of: string;
+  readonly names: readonly string[];
+}
+
+/** Of `JetStreamEventStore.open`. */
+export const OPEN: OptionNames = {
+  of: "JetStreamEventStore.open",
+  names: namesOf<JetStreamOptions>({
+    namespace: true,
+    shards: true,
+    replicas: true,
+    create: true,
+    domain: true,
+    apiPrefix: true,
+    observer: true,
+    timeout: true,
+    messageSize: true,
+    cachedActors: true,
+    signal: true,
+  }),
+};
+
 /**
- * The arguments of `JetStreamEventStore.open`, checked.
+ * The arguments of `JetStreamEventStore.open`, or of what else is opened on a namespace, checked.
  * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
  */
 export function checkOptions(
   nc: NatsConnection,
   options: JetStreamOptions,
+  known?: OptionNames,
 ): { readonly namespace: string; readonly timeout: number; readonly prefix: string | undefined } {
   if (typeof nc?.request !== "function") {
     throw new InvalidArgumentError({ argument: "nc" }, "nc must be a NATS connection: await connect(…)");
@@ -46,6 +72,7 @@ export function checkOptions(
   if (typeof options !== "object" || options === null) {
     throw new InvalidArgumentError({ argument: "options" }, "options must be an object with a namespace");
   }
+  if (known !== undefined) checkOptionNames(known.of, options, known.names);
   const { domain, apiPrefix } = options;
   const namespace = checkNamespace(options.namespace);
   const timeout = whole("timeout", options.timeout, 10_000);

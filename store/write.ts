@@ -2,6 +2,7 @@
 import { checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, InvalidEventError, InvalidTransactionError } from "../errors.ts";
 import { copyEvent, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import {
   checkEventType,
   checkId,
@@ -15,6 +16,7 @@ import {
 import type { AppendOptions, CommitRequest, DeleteOptions, SaveOptions, TransactOptions } from "./event_store.ts";
 import { checkExpectedVersion, type Expectation } from "./expectation.ts";
 import { type Fence, fenceOf } from "./fence.ts";
+import { APPEND, COMMIT, DELETE, SAVE, TRANSACT } from "./option_names.ts";
 import { shardOfToken } from "./shard.ts";
 
 /** An event before it has a version. */
@@ -57,7 +59,7 @@ export function appendWrite(
   options: Omit<AppendOptions, "fence"> & Pick<TransactOptions, "fence"> = {},
 ): Write {
   const token = checkActorId(actorId);
-  checkOptions(options);
+  checkOptionNames("append", options, APPEND);
   const expected = checkExpectedVersion(options.expectedVersion);
   if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events must be an array");
   if (events.length === 0 && expected === "any") {
@@ -105,14 +107,9 @@ function draftOf(writer: Writer, event: NewEvent, shared: Metadata | undefined):
   };
 }
 
-/** @throws {InvalidArgumentError} for a version where the options belong, which would otherwise check nothing */
-function checkOptions(options: unknown): void {
-  if (typeof options === "object" && options !== null) return;
-  throw new InvalidArgumentError({ argument: "options" }, "options must be an object: { expectedVersion, … }");
-}
-
 /** @throws as `saveEvent` says */
 export function saveWrite(writer: Writer, event: Event, options: SaveOptions = {}): Write {
+  checkOptionNames("saveEvent", options, SAVE);
   const { id, eventType, actorId, version, data, timestamp, metadata } = copyEvent(event);
   const token = checkActorId(actorId);
   const shard = shardOfToken(token, writer.shards);
@@ -134,11 +131,18 @@ export function transactWrites(
   commits: readonly CommitRequest<Event, string>[],
   options: TransactOptions = {},
 ): Write[] {
+  checkOptionNames("transact", options, TRANSACT);
   if (!Array.isArray(commits)) throw new InvalidArgumentError({ argument: "commits" }, "commits is an array");
   // Read once: a getter may change its mind.
   const requests = commits.map((commit: CommitRequest<Event, string>, index) => {
-    if (typeof commit === "object" && commit !== null && Array.isArray(commit.events)) return { ...commit };
-    throw new InvalidArgumentError({ argument: `commits[${index}]` }, "A commit has an actorId and an array of events");
+    if (typeof commit !== "object" || commit === null || !Array.isArray(commit.events)) {
+      throw new InvalidArgumentError(
+        { argument: `commits[${index}]` },
+        "A commit has an actorId and an array of events",
+      );
+    }
+    checkOptionNames(`commits[${index}]`, commit, COMMIT);
+    return { ...commit };
   });
   const actorIds = requests.map(({ actorId }) => actorId);
   const twice = actorIds.filter((actorId, index) => actorIds.indexOf(actorId) !== index);
@@ -169,6 +173,7 @@ export function transactWrites(
 
 /** @throws as `deleteActor` says */
 export function deleteWrite(writer: Writer, actorId: string, options: DeleteOptions = {}): Write {
+  checkOptionNames("deleteActor", options, DELETE);
   const token = checkActorId(actorId);
   const shard = shardOfToken(token, writer.shards);
   const expectation = { expected: checkExpectedVersion(options.expectedVersion), gap: false };
