@@ -61,6 +61,33 @@ export class Catalogues {
     );
   }
 
+  /**
+   * What nobody has would match nothing, in silence.
+   * @throws {InvalidArgumentError} for an actor type of none of them
+   */
+  checkActorTypes(argument: string, actorTypes: Iterable<string>): void {
+    for (const actorType of actorTypes) {
+      if (this.#byType.has(actorType)) continue;
+      throw new InvalidArgumentError(
+        { argument },
+        `${JSON.stringify(actorType)} is no actor type of this view, which knows: ${this.actorTypes.join(", ")}`,
+      );
+    }
+  }
+
+  /** @throws {InvalidArgumentError} for an event type that is in none of them, or has another name today */
+  checkEventTypes(eventTypes: Iterable<string>): void {
+    const catalogues = new Set(this.#byType.values());
+    for (const eventType of eventTypes) {
+      if ([...catalogues].some((catalogue) => catalogue.storedTypes([eventType]).length > 0)) continue;
+      const known = [...catalogues].flatMap((catalogue) => catalogue.eventTypes);
+      throw new InvalidArgumentError(
+        { argument: "eventTypes" },
+        `${JSON.stringify(eventType)} is no event type of this view, which knows: ${known.join(", ")}`,
+      );
+    }
+  }
+
   /** A full event, to be stored or published as it is. Nobody else has the object that it is made of. */
   encodeWhole(event: Event): MaybePromise<Event> {
     return chain(this.of(event.actorId).encode(event, event.actorId), (encoded) => {

@@ -146,6 +146,8 @@ export class TypedStore implements EventStore {
         const wanted = options as ReadAllOptions<Event, string, string>;
         checkOptionNames("readAll", wanted, READ_ALL);
         filter = new ViewFilter(this.#catalogues, wanted, wanted.onUndecodable);
+        this.#catalogues.checkActorTypes("actorTypes", wanted.actorTypes ?? []);
+        this.#catalogues.checkEventTypes(wanted.eventTypes ?? []);
         return this.#store.readAll<string, string>({ ...wanted, ...filter.behind });
       },
       (commit: Commit) =>
@@ -159,7 +161,11 @@ export class TypedStore implements EventStore {
     const [only, ...others] = this.#catalogues.actorTypes;
     const one = options.actorType === undefined && only !== undefined && others.length === 0;
     return new Mapped(
-      () => this.#store.listActors(one ? { ...options, actorType: only } : options),
+      () => {
+        const { actorType } = options;
+        if (actorType !== undefined) this.#catalogues.checkActorTypes("actorType", [actorType]);
+        return this.#store.listActors(one ? { ...options, actorType: only } : options);
+      },
       (actor) => this.#catalogues.ofType(actorTypeOf(actor.actorId)) && actor,
     );
   }

@@ -20,7 +20,7 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "./event_store.ts";
-import { checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
+import { checkActorType, checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
 import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
 import { checkConsistency, whole } from "./range.ts";
 import { checkNamespace, checkShards, DEFAULT_SHARDS } from "./shard.ts";
@@ -192,6 +192,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     checkOptionNames("listActors", options, LIST);
     const { actorType } = options;
     this.#check(options);
+    if (actorType !== undefined) checkActorType("actorType", actorType);
     const filter = checkFilter(actorType === undefined ? {} : { actorTypes: [actorType] }, this.shards);
     for (const [actorId, { version, deleted }] of this.#log.actors()) {
       if (deleted || !letsActor(filter, actorId, 0)) continue;

@@ -23,6 +23,7 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "./event_store.ts";
+import { checkActorType } from "./filter.ts";
 import { Heads, type Target } from "./heads.ts";
 import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
@@ -226,6 +227,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
     checkOptionNames("listActors", options, LIST);
+    if (options.actorType !== undefined) checkActorType("actorType", options.actorType);
     const actors = listActors(this.#parts, options.actorType, this.#untilClosed(options));
     yield* this.#observedItems("listActors", {}, actors);
   }

@@ -189,6 +189,11 @@ export const badInput: Promises = {
     await refuse(store.getEvents("order-1", 0, { consistency: "cached" as "session" }), "consistency");
     await refuse(all(store.readAll({ shards: 3 as unknown as number[] })), "shards");
     await refuse(all(store.readAll({ eventTypes: "Added" as unknown as string[] })), "eventTypes");
+    await refuse(all(store.readAll({ eventTypes: [""] })), "eventTypes");
+    for (const none of ["order-1", "order-", "", 7 as unknown as string]) {
+      await refuse(all(store.readAll({ actorTypes: ["order", none] })), "actorTypes");
+      await refuse(all(store.listActors({ actorType: none })), "actorType");
+    }
     await refuse(all(store.readActor("order-1", { from: {} as { position: number; version: number } })), "from");
     await refuse(store.transact([null as never]), "commits[0]");
     assert.equal(await store.position(), 0);

@@ -86,15 +86,23 @@ for (const [where, open] of Object.entries(stores)) {
         (await all(view.readAll(actorTypes && { actorTypes }))).map(({ actorId }) => actorId);
       assert.deepEqual(await actors(shop), ["order-1", "account-1", "order-1"]);
       assert.deepEqual(await actors(typed(raw, Account)), ["account-1"]);
-      assert.deepEqual(await actors(shop, ["account", "person"]), ["account-1"]);
-      assert.deepEqual(await actors(shop, ["person"]), []);
+      assert.deepEqual(await actors(shop, ["account"]), ["account-1"]);
+      await rejects(actors(shop, ["account", "person"]), "INVALID_ARGUMENT", { argument: "actorTypes" });
+      await assert.rejects(
+        actors(shop, ["person"]),
+        /"person" is no actor type of this view, which knows: order, account$/,
+      );
       const listed = async (view: EventStore, actorType?: string): Promise<string[]> =>
         (await all(view.listActors(actorType === undefined ? {} : { actorType }))).map(({ actorId }) => actorId)
           .toSorted();
       assert.deepEqual(await listed(shop), ["account-1", "order-1"]);
       assert.deepEqual(await listed(typed(raw, Order)), ["order-1"]);
       assert.deepEqual(await listed(shop, "order"), ["order-1"]);
-      assert.deepEqual(await listed(shop, "person"), []);
+      await rejects(listed(shop, "person"), "INVALID_ARGUMENT", { argument: "actorType" });
+      for (const none of ["Nope", "Created"]) { // the second is a former name
+        const reading = all((typed(raw, Order) as EventStore).readAll({ eventTypes: ["Placed", none] }));
+        await rejects(reading, "INVALID_ARGUMENT", { argument: "eventTypes" });
+      }
       assert.deepEqual(await listed(raw), ["account-1", "order-1", "person-1"]);
       await raw.deleteActor("person-1");
       await shop.deleteActor("account-1");
