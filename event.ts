@@ -15,8 +15,14 @@ import {
 } from "./validate.ts";
 
 /**
- * Text that travels with an event and is not part of its meaning. Reserved: the three that are named here, `commandId`
- * and `schemaVersion`; all others are the user's.
+ * Text that travels with an event and is not part of its meaning. Reserved: the five that are named here; all others are
+ * the user's.
+ *
+ * The library acts by two of them, and takes them at their word, since imports, and those who handle commands without
+ * `execute`, write them too:
+ *
+ * - `commandId`, of a commit's first event: `execute` with this id finds that commit, and does not decide again;
+ * - `schemaVersion`: a catalogue upcasts from this version, and an event of one that it does not know is SCHEMA.
  */
 export interface Metadata {
   /** The same for everything that one request brought about. */
@@ -25,6 +31,10 @@ export interface Metadata {
   readonly causationId?: string;
   /** W3C Trace Context. */
   readonly traceparent?: string;
+  /** The command that led to the commit: set by `execute`, on the first event. */
+  readonly commandId?: string;
+  /** Of the shape of the data: decimal text from 1, absent for 1. Set by catalogues, whatever a writer gives. */
+  readonly schemaVersion?: string;
   /** Whatever else is to travel along. */
   readonly [key: string]: string | undefined;
 }
@@ -83,7 +93,10 @@ export type EventsFor<E extends Event, Id extends string> = {
   readonly own: E extends { readonly actorId: infer Ids } ? Id extends Ids ? E : never : never;
 }[string extends Id ? "all" : "own"];
 
-/** A literal id must be of an actor of `E`; a plain string is checked when it runs. */
+/**
+ * A literal id must be of an actor of `E`. A plain string is checked when it runs, by a catalogue: where there is none,
+ * nobody knows then which types were meant.
+ */
 export type OwnId<E extends Event, Id extends string> = string extends Id ? unknown
   : E extends { readonly actorId: infer Ids } ? Id extends Ids ? unknown : never
   : never;

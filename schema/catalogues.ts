@@ -22,9 +22,13 @@ const EVERYTHING: Decoding = { wantsStored: () => true, wants: () => true };
 export class Catalogues {
   readonly #byType = new Map<string, EventCatalogue>();
 
-  /** @throws {InvalidArgumentError} if two describe one actor type */
+  /** @throws {InvalidArgumentError} if there is none, one is none, or two describe one actor type */
   constructor(catalogues: readonly EventCatalogue[]) {
-    for (const catalogue of catalogues) {
+    if (catalogues.length === 0) {
+      throw new InvalidArgumentError({ argument: "catalogues" }, "typed needs a catalogue: typed(store, Order, …)");
+    }
+    for (const [index, catalogue] of catalogues.entries()) {
+      checkCatalogue(catalogue, index);
       for (const actorType of catalogue.actorTypes) {
         const other = this.#byType.get(actorType);
         if (other !== undefined && other !== catalogue) {
@@ -119,6 +123,15 @@ export class Catalogues {
     }
     return decoded;
   }
+}
+
+function checkCatalogue(catalogue: EventCatalogue, index: number): void {
+  const { actorTypes, encode, decode } = (catalogue ?? {}) as Partial<EventCatalogue>;
+  if (Array.isArray(actorTypes) && typeof encode === "function" && typeof decode === "function") return;
+  throw new InvalidArgumentError(
+    { argument: `catalogues[${index}]` },
+    `Argument ${index + 2} of typed is no event catalogue, as defineEvents("order", { … }) gives one`,
+  );
 }
 
 /** One after another, as they are told of in order. */

@@ -2,6 +2,7 @@ import { checkActorId } from "../actor_id.ts";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
+import { shown } from "../shown.ts";
 import { CommitLog, commitOf } from "./commit_log.ts";
 import type {
   Abortable,
@@ -34,7 +35,10 @@ export interface InMemoryOptions<E extends Event = Event> {
   readonly shards?: number;
   /** Of timestamps and `storedAt`. @default the machine's */
   readonly clock?: () => Date;
-  /** Told of every commit, once it is stored. Must not throw or reject: nobody waits for it, and it stays unhandled. */
+  /**
+   * Told of every commit, once it is stored; if it has a namespace, the store's. Must not throw or reject: nobody waits
+   * for it, and it stays unhandled.
+   */
   readonly bus?: {
     /** Told of every event, where there is no `committed`. */
     publish(event: E): Promise<void>;
@@ -79,7 +83,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   /**
    * An empty store.
    * @throws {InvalidNamespaceError} if the namespace is not 1 to 64 characters of `A-Za-z0-9_-`
-   * @throws {InvalidArgumentError} for shards or a size that make no sense
+   * @throws {InvalidArgumentError} for shards, a size or a bus that make no sense
    */
   constructor(options: InMemoryOptions<E> = {}) {
     checkOptionNames("new InMemoryEventStore", options, NAMES);
@@ -88,7 +92,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     this.shards = checkShards(shards);
     this.#writer = { shards, now: clock ? () => timeOf(clock()) : Date.now };
     this.#log = new CommitLog(whole("maxEventSize", maxEventSize, 1_048_576), this.#writer.now);
-    this.#bus = options as InMemoryOptions;
+    this.#bus = { bus: checkBus(options.bus, this.namespace) as InMemoryOptions["bus"] };
   }
 
   position(options: Abortable = {}): Promise<number> {
@@ -270,6 +274,20 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
       signal?.removeEventListener("abort", wake);
     });
   }
+}
+
+/** Of the option `bus`: what would only show at the first commit, or never. */
+function checkBus<B extends object | undefined>(bus: B, namespace: string): B {
+  if (bus === undefined) return bus;
+  const refuse = (problem: string): never => {
+    throw new InvalidArgumentError({ argument: "bus" }, problem);
+  };
+  if (typeof bus !== "object" || bus === null) refuse(`A bus has publish(event), it is not ${shown(bus)}`);
+  const { namespace: other = namespace, publish, committed } = bus as Readonly<Record<string, unknown>>;
+  if (typeof publish !== "function") refuse("A bus has publish(event), this one has not");
+  if (committed !== undefined && typeof committed !== "function") refuse("committed of a bus is a function");
+  if (other !== namespace) refuse(`The bus is of the namespace ${String(other)}, the store of ${namespace}`);
+  return bus;
 }
 
 function timeOf(date: Date): number {

@@ -323,7 +323,14 @@ describe("typed", () => {
   it("refuses two catalogues for one actor type, and takes one twice", () => {
     const raw = new InMemoryEventStore();
     assert.throws(() => typed(raw, Order, Account, Young), { code: "INVALID_ARGUMENT", argument: "catalogues" });
-    assert.throws(() => typed({} as EventStore, Order), { code: "INVALID_ARGUMENT" });
+    for (const none of [{}, undefined, null, 7, Order]) {
+      const wrong = { code: "INVALID_ARGUMENT", argument: "storeOrBus" };
+      assert.throws(() => typed(none as never as EventStore, raw as never), wrong);
+    }
+    for (const none of [{ Opened: {} }, undefined, raw]) {
+      assert.throws(() => typed(raw, Order, none as never), { code: "INVALID_ARGUMENT", argument: "catalogues[1]" });
+    }
+    assert.throws(() => typed(raw), { code: "INVALID_ARGUMENT", argument: "catalogues" });
     assert.ok(typed(raw, Order, Order));
   });
 
