@@ -26,15 +26,15 @@ import {
  */
 export interface Metadata {
   /** The same for everything that one request brought about. */
-  readonly correlationId?: string;
+  readonly correlationId?: string | undefined;
   /** The id of the event or command that caused this one. */
-  readonly causationId?: string;
+  readonly causationId?: string | undefined;
   /** W3C Trace Context. */
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
   /** The command that led to the commit: set by `execute`, on the first event. */
-  readonly commandId?: string;
+  readonly commandId?: string | undefined;
   /** Of the shape of the data: decimal text from 1, absent for 1. Set by catalogues, whatever a writer gives. */
-  readonly schemaVersion?: string;
+  readonly schemaVersion?: string | undefined;
   /** Whatever else is to travel along. */
   readonly [key: string]: string | undefined;
 }
@@ -57,7 +57,7 @@ export interface Event<Type extends string = string, Data = unknown, Id extends 
   /** ISO 8601, UTC, milliseconds: sorts as text. The writer's clock, never used for order. */
   readonly timestamp: string;
   /** What travels along. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
 }
 
 /** What `append` takes: the store adds the rest. Distributes over a union. */
@@ -67,11 +67,11 @@ export type NewEvent<E extends Event = Event> = E extends Event ? {
     /** JSON. */
     readonly data: E["data"];
     /** Filled in with a UUID. Give it where an append may be repeated by another process. */
-    readonly id?: string;
+    readonly id?: string | undefined;
     /** Filled in with the writer's clock. */
-    readonly timestamp?: string;
+    readonly timestamp?: string | undefined;
     /** What travels along. */
-    readonly metadata?: Metadata;
+    readonly metadata?: Metadata | undefined;
   }
   : never;
 
@@ -127,9 +127,9 @@ export function createEvent<const Type extends string, Data, const Id extends st
   readonly actorId: Id;
   readonly version: number;
   readonly data: Data;
-  readonly id?: string;
-  readonly timestamp?: string | Date;
-  readonly metadata?: Metadata;
+  readonly id?: string | undefined;
+  readonly timestamp?: string | Date | undefined;
+  readonly metadata?: Metadata | undefined;
 }): Event<Type, Data, Id> {
   const { timestamp = timestampOf(Date.now()) } = fields;
   if (timestamp instanceof Date && Number.isNaN(timestamp.getTime())) rejectEvent("timestamp", "is an invalid Date");

@@ -13,27 +13,27 @@ import type { StateCache } from "./state_cache.ts";
 /** Options of `execute`. */
 export interface ExecuteOptions extends Abortable {
   /** Where snapshots are, and are kept; used if the decider has a `snapshot` policy. */
-  readonly snapshots?: SnapshotStore;
+  readonly snapshots?: SnapshotStore | undefined;
   /** How often it decides again when another writer was first. @default 3 */
-  readonly retries?: number;
+  readonly retries?: number | undefined;
   /**
    * Makes the command idempotent: repeated with the same id, from any process, it appends once and gives what it did the
    * first time. Text of up to 128 characters, kept in `metadata.commandId` of the commit's first event. Known are those of
    * at least the actor's last 100 commits: a count of commits, not a time. It costs nothing but, where a snapshot does not
    * carry them, one reading of those commits. A command that led to no event leaves no trace: repeated, it decides anew.
    */
-  readonly commandId?: string;
+  readonly commandId?: string | undefined;
   /** Merged under the metadata of each event. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** Refuses the append (FENCED) once another node has taken the shard over. */
-  readonly fence?: Fence;
+  readonly fence?: Fence | undefined;
   /** Keeps states between commands. */
-  readonly cache?: StateCache;
+  readonly cache?: StateCache | undefined;
   /**
    * Told of the execution, and of snapshots that were ignored (`snapshotIgnored`) or could not be saved
    * (`snapshotFailed`), each with `actorId` and `reason`: none of it fails the command.
    */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
 }
 
 const NAMES = namesOf<ExecuteOptions>({

@@ -8,9 +8,9 @@ import type { StateCache } from "./state_cache.ts";
 /** Options of `forgetActor`. */
 export interface ForgetOptions extends SaveOptions {
   /** Where the actor's snapshot is. */
-  readonly snapshots?: SnapshotStore;
+  readonly snapshots?: SnapshotStore | undefined;
   /** Where its state may be. */
-  readonly cache?: StateCache;
+  readonly cache?: StateCache | undefined;
 }
 
 const NAMES = namesOf<ForgetOptions>({ snapshots: true, cache: true, fence: true, signal: true });

@@ -12,15 +12,15 @@ import { type DecodingFold, Standing, type Trusted } from "./standing.ts";
 /** Options of `load`. */
 export interface LoadOptions extends Abortable {
   /** Where to look for a snapshot; used if the fold has a `snapshot` policy. */
-  readonly snapshots?: SnapshotStore;
+  readonly snapshots?: SnapshotStore | undefined;
   /** As of this version, inclusive. */
-  readonly toVersion?: number;
+  readonly toVersion?: number | undefined;
   /** As of this position, inclusive: several actors as of one moment. */
-  readonly toPosition?: number;
+  readonly toPosition?: number | undefined;
   /** How fresh it must be. @default "session" */
-  readonly consistency?: Consistency;
+  readonly consistency?: Consistency | undefined;
   /** Told of the load, and of snapshots that were ignored (`snapshotIgnored`: `actorId`, `reason`). */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
 }
 
 const NAMES = namesOf<LoadOptions>({
@@ -54,7 +54,7 @@ export interface Loaded<State> {
  */
 export async function load<Stored extends Event, State, E extends Stored, const Id extends string>(
   store: EventStore<Stored>,
-  fold: Fold<State, E> & { readonly snapshot?: SnapshotPolicy<State> },
+  fold: Fold<State, E> & { readonly snapshot?: SnapshotPolicy<State> | undefined },
   actorId: Id & OwnId<NoInfer<E>, Id>,
   options: LoadOptions = {},
 ): Promise<Loaded<State>> {
@@ -79,7 +79,7 @@ export async function load<Stored extends Event, State, E extends Stored, const 
 
 /** What `load` and `execute` fold with. */
 export type LoadableFold<State, E extends Event> = DecodingFold<State, E> & {
-  readonly snapshot?: SnapshotPolicy<State>;
+  readonly snapshot?: SnapshotPolicy<State> | undefined;
 };
 
 /** What was loaded. */
@@ -94,7 +94,7 @@ export async function loadStanding<State, E extends Event>(
   store: EventStore,
   fold: LoadableFold<State, E>,
   actorId: string,
-  options: LoadOptions & { readonly commandId?: string },
+  options: LoadOptions & { readonly commandId?: string | undefined },
 ): Promise<LoadedStanding<State, E>> {
   checkActor(fold, actorId);
   const { snapshots, observer, signal, toVersion = Infinity, toPosition = Infinity } = options;
@@ -123,7 +123,7 @@ async function loadFrom<State, E extends Event>(
   store: EventStore,
   fold: LoadableFold<State, E>,
   actorId: string,
-  options: LoadOptions & { readonly commandId?: string },
+  options: LoadOptions & { readonly commandId?: string | undefined },
   trusted: Trusted<State> | undefined,
   snapshots: ActorSnapshots<State> | undefined,
 ): Promise<LoadedStanding<State, E>> {
@@ -144,7 +144,7 @@ export async function catchUp<State, E extends Event>(
   store: EventStore,
   standing: Standing<State, E>,
   actorId: string,
-  options: LoadOptions & { readonly commandId?: string },
+  options: LoadOptions & { readonly commandId?: string | undefined },
 ): Promise<CommandRecord | undefined> {
   const { toVersion, toPosition, consistency, signal, commandId } = options;
   const { version, position } = standing;

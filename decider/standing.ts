@@ -10,7 +10,7 @@ import { RecentCommands } from "./recent_commands.ts";
 
 /** How events become state, and how they are decoded before. */
 export interface DecodingFold<State, E extends Event> extends Fold<State, E> {
-  readonly events?: EventCatalogue<E>;
+  readonly events?: EventCatalogue<E> | undefined;
 }
 
 /**

@@ -18,7 +18,7 @@ let take: (cache: StateCache, key: string) => Place;
 /** Options of {@linkcode StateCache}. */
 export interface StateCacheOptions {
   /** How many states it holds; the one that was not used for longest goes first. @default 1000 */
-  readonly size?: number;
+  readonly size?: number | undefined;
 }
 
 /**

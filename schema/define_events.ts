@@ -13,7 +13,7 @@ import { type Refuse, validated } from "./validation.ts";
 /** Options of {@linkcode defineEvents}. */
 export interface DefineEventsOptions {
   /** Of stored types that are not defined: SCHEMA, or left out of what is read. @default "error" */
-  readonly unknown?: "error" | "skip";
+  readonly unknown?: "error" | "skip" | undefined;
 }
 
 /**

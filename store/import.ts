@@ -19,7 +19,7 @@ export interface ImportOptions<E extends Event = Event> extends Abortable {
    * Called up to ten times a second, and at the end: also before an import rejects, when nothing is under way any more,
    * so that what it says is certain.
    */
-  readonly onProgress?: (progress: ImportProgress<E>) => void;
+  readonly onProgress?: ((progress: ImportProgress<E>) => void) | undefined;
 }
 
 const NAMES = namesOf<ImportOptions>({ onProgress: true, signal: true });

@@ -30,11 +30,11 @@ import { appendWrite, deleteWrite, saveWrite, transactWrites, type Writer } from
 /** Options of an {@linkcode InMemoryEventStore}. */
 export interface InMemoryOptions<E extends Event = Event> {
   /** 1 to 64 characters of `A-Za-z0-9_-`. @default "default" */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
   /** How many. @default 64 */
-  readonly shards?: number;
+  readonly shards?: number | undefined;
   /** Of timestamps and `storedAt`. @default the machine's */
-  readonly clock?: () => Date;
+  readonly clock?: (() => Date) | undefined;
   /**
    * Told of every commit, once it is stored; if it has a namespace, the store's. Must not throw or reject: nobody waits
    * for it, and it stays unhandled.
@@ -44,9 +44,9 @@ export interface InMemoryOptions<E extends Event = Event> {
     publish(event: E): Promise<void>;
     /** Told of every commit, deletions too. */
     committed?(commit: Commit<E>): void;
-  };
+  } | undefined;
   /** Bytes of one event as JSON. @default 1048576 */
-  readonly maxEventSize?: number;
+  readonly maxEventSize?: number | undefined;
 }
 
 const NAMES = namesOf<InMemoryOptions>({ namespace: true, shards: true, clock: true, bus: true, maxEventSize: true });

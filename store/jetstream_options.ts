@@ -14,23 +14,23 @@ export interface JetStreamOptions extends Abortable {
   /** 1 to 64 characters of `A-Za-z0-9_-`; the stream is `AETHER_<namespace>`. */
   readonly namespace: string;
   /** Left out: those of the stream, 64 for a new one. */
-  readonly shards?: number;
+  readonly shards?: number | undefined;
   /** Of a new stream. @default 1 */
-  readonly replicas?: number;
+  readonly replicas?: number | undefined;
   /** False: reject with STREAM_CONFIG if there is no stream. @default true */
-  readonly create?: boolean;
+  readonly create?: boolean | undefined;
   /** JetStream domain, for leaf nodes. Not together with `apiPrefix`. */
-  readonly domain?: string;
+  readonly domain?: string | undefined;
   /** Prefix of the JetStream API, for imported accounts. @default "$JS.API" */
-  readonly apiPrefix?: string;
+  readonly apiPrefix?: string | undefined;
   /** Told of what the store does. */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
   /** Milliseconds for one operation over all its retries; then UNKNOWN_OUTCOME or UNAVAILABLE. @default 10000 */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Bytes of a message's payload: a larger append becomes an atomic batch of several messages. @default 16384 */
-  readonly messageSize?: number;
+  readonly messageSize?: number | undefined;
   /** Actors whose version is kept in memory. @default 65536 */
-  readonly cachedActors?: number;
+  readonly cachedActors?: number | undefined;
 }
 
 /** Names of options, and whose they are. */

@@ -52,7 +52,7 @@ export interface Given<State, Command, E extends Event> {
 /** Options of `on`. */
 export interface GivenOptions {
   /** Whose. @default a new one of the type of `decider.events`, or of the type `test` */
-  readonly actorId?: string;
+  readonly actorId?: string | undefined;
 }
 
 /**
