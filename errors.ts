@@ -98,7 +98,7 @@ export interface ErrorFields {
   OVERLOADED: { readonly shard: number; readonly limit: number };
   /** The owner of the shard serves no such actor type. */
   NO_HANDLER: { readonly actorType: string; readonly nodeId: string };
-  /** `evolve` threw. */
+  /** `evolve` threw, or gave undefined. */
   REPLAY: { readonly actorId: string; readonly version: number; readonly eventType: string };
 }
 
@@ -551,7 +551,7 @@ function textOf(path: NonNullable<StandardIssue["path"]>): string {
   return keys.reduce<string>((text, key) => appendKey(text, typeof key === "symbol" ? String(key) : key), "data");
 }
 
-/** `evolve` threw: the cause says why. Nothing was stored. */
+/** `evolve` threw, or gave undefined: the cause says why. Nothing was stored. */
 export class ReplayError extends AetherError<"REPLAY"> {
   /** The code of the class. */
   static readonly code = "REPLAY";
@@ -565,6 +565,7 @@ export class ReplayError extends AetherError<"REPLAY"> {
   /** From the facts. */
   constructor(fields: ErrorFields["REPLAY"], options?: ErrorOptions) {
     const { actorId, version, eventType } = fields;
-    super("REPLAY", fields, `evolve threw at ${eventType}, version ${version} of ${actorId}`, options);
+    const reason = options?.cause instanceof Error ? `: ${options.cause.message}` : "";
+    super("REPLAY", fields, `evolve failed at ${eventType}, version ${version} of ${actorId}${reason}`, options);
   }
 }

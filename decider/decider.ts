@@ -5,6 +5,7 @@
 import type { Event, NewEvent } from "../event.ts";
 import type { EventCatalogue } from "../schema/event_catalogue.ts";
 import type { StandardSchema } from "../schema/standard_schema.ts";
+import { checkDecider } from "./check.ts";
 
 /** How events become state: pure, synchronous; a state is never changed, but replaced. */
 export interface Fold<State, E extends Event> {
@@ -14,7 +15,10 @@ export interface Fold<State, E extends Event> {
   evolve(state: State, event: E): State;
 }
 
-/** When a state is worth keeping: where any of these holds. */
+/**
+ * When a state is worth keeping: where any of `every`, `after`, `slowerThan` and `when` holds. With none of them no
+ * snapshot is saved, and only what others saved is used.
+ */
 export interface SnapshotPolicy<State> {
   /** Of the state's shape: a snapshot of another is ignored. Raise it when the shape, or `evolve`, changes. */
   readonly schemaVersion: number;
@@ -57,6 +61,8 @@ export interface Decider<State, Command, E extends Event> extends Fold<State, E>
  * });
  * console.log(counter.decide({ add: 2 }, 0));
  * ```
+ *
+ * @throws {InvalidArgumentError} without one of the three functions, and for a snapshot policy that makes no sense
  */
 export function defineDecider<
   State,
@@ -71,5 +77,6 @@ export function defineDecider<
   decide(command: Command, state: State): Decided | NewEvent<E> | readonly NewEvent<E>[];
   readonly snapshot?: SnapshotPolicy<State> | undefined;
 }): Decider<State, Command, E> {
+  checkDecider(decider);
   return decider;
 }

@@ -5,6 +5,7 @@ import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Abortable, AppendResult, EventStore } from "../store/event_store.ts";
 import type { Fence } from "../store/fence.ts";
 import { harmless, observed, type Observer } from "../store/observer.ts";
+import { checkArguments } from "./check.ts";
 import type { Decider } from "./decider.ts";
 import { Execution } from "./execution.ts";
 import { Lane } from "./lane.ts";
@@ -92,6 +93,7 @@ export async function execute<Stored extends Event, State, Command, E extends St
   options: ExecuteOptions = {},
 ): Promise<Executed<State, E>> {
   checkOptionNames("execute", options, NAMES);
+  checkArguments("execute", store, decider, options.snapshots);
   const observer = harmless(options.observer);
   const execution = new Execution<State, Command, E>(store, decider, actorId, command, { ...options, observer });
   const work = (): Promise<Executed<State, E>> => {

@@ -1,10 +1,10 @@
-import { actorTypeOf, checkActorId } from "../actor_id.ts";
-import { InvalidArgumentError, isAetherError } from "../errors.ts";
+import { isAetherError } from "../errors.ts";
 import type { Event, OwnId } from "../event.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
 import type { CommandRecord, Snapshot, SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Abortable, Consistency, EventStore } from "../store/event_store.ts";
 import { harmless, observed, type Observer } from "../store/observer.ts";
+import { checkActor, checkArguments } from "./check.ts";
 import type { Fold, SnapshotPolicy } from "./decider.ts";
 import { ActorSnapshots } from "./snapshots.ts";
 import { type DecodingFold, Standing, type Trusted } from "./standing.ts";
@@ -59,6 +59,7 @@ export async function load<Stored extends Event, State, E extends Stored, const 
   options: LoadOptions = {},
 ): Promise<Loaded<State>> {
   checkOptionNames("load", options, NAMES);
+  checkArguments("load", store, fold, options.snapshots);
   const observer = harmless(options.observer);
   const work = async (): Promise<Loaded<State>> => {
     const { standing: { state, version, position } } = await loadStanding(store, fold, actorId, {
@@ -160,14 +161,4 @@ export async function catchUp<State, E extends Event>(
 /** Whether a reader was told to go on behind what is no commit of the actor. */
 export function isNotACommit(error: unknown): boolean {
   return isAetherError(error, "INVALID_ARGUMENT") && error.argument === "from";
-}
-
-/** @throws {InvalidArgumentError} if the fold has other actors; {@linkcode InvalidActorIdError} */
-function checkActor<State, E extends Event>({ events }: DecodingFold<State, E>, actorId: string): void {
-  checkActorId(actorId);
-  if (events === undefined || events.actorTypes.includes(actorTypeOf(actorId))) return;
-  throw new InvalidArgumentError(
-    { argument: "actorId" },
-    `${actorId} is of none of the types ${events.actorTypes.join(", ")}`,
-  );
 }

@@ -2,6 +2,7 @@ import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError, SchemaError, type StandardIssue } from "../errors.ts";
 import { type ActorEvents, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
 import { checkOptionNames } from "../options.ts";
+import { shown } from "../shown.ts";
 import { copyData, copyMetadata, rejectEvent } from "../validate.ts";
 import type { ActorCatalogue } from "./event_catalogue.ts";
 import type { DataOf, EventDefinition, Json } from "./event_definition.ts";
@@ -90,6 +91,12 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
   }
 
   id<const Key extends string>(key: Key): `${string}-${Key}` {
+    if (typeof key !== "string" || key === "") {
+      throw new InvalidArgumentError(
+        { argument: "key" },
+        `The key of an id of the actor type ${this.actorType} is a text that is not empty, not ${shown(key)}`,
+      );
+    }
     return `${this.actorType}-${key}`;
   }
 
