@@ -330,7 +330,10 @@ export class InvalidNamespaceError extends AetherError<"INVALID_NAMESPACE"> {
     super(
       "INVALID_NAMESPACE",
       fields,
-      `Not a namespace: ${JSON.stringify(fields.namespace)}; 1 to 64 characters of A-Z, a-z, 0-9, _ and - are`,
+      // The text "undefined" would be one.
+      fields.namespace === "undefined"
+        ? "The namespace is missing: 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
+        : `Not a namespace: ${JSON.stringify(fields.namespace)}; 1 to 64 characters of A-Z, a-z, 0-9, _ and - are`,
       options,
     );
   }

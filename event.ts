@@ -147,7 +147,7 @@ export function copyEvent<E extends Event>(event: E): E {
   checkActorId(actorId);
   return eventOf(
     checkId(id),
-    checkEventType(eventType),
+    checkEventType(eventType, event),
     actorId,
     checkVersion(version),
     copyData(data),

@@ -3,7 +3,7 @@ import { InvalidArgumentError, isAetherError, SchemaError, type StandardIssue } 
 import { type ActorEvents, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
 import { checkOptionNames } from "../options.ts";
 import { shown } from "../shown.ts";
-import { copyData, copyMetadata, rejectEvent } from "../validate.ts";
+import { checkEventType, copyData, copyMetadata, rejectEvent } from "../validate.ts";
 import type { ActorCatalogue } from "./event_catalogue.ts";
 import type { DataOf, EventDefinition, Json } from "./event_definition.ts";
 import { type EventRule, ruleOf, rulesByName } from "./event_rule.ts";
@@ -121,6 +121,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     // Once: a getter may change its mind; and a copy, as the caller may change it before the schema answers.
     const own = { ...event };
     const { eventType } = own;
+    if (eventType === undefined && "type" in own) checkEventType(eventType, own);
     const refuse = refusal(eventType, actorId);
     const rule = this.#byName.get(eventType);
     if (rule === undefined || rule.eventType !== eventType) return refuse([unknownType(this.actorType, rule)]);

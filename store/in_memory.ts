@@ -23,7 +23,7 @@ import type {
 } from "./event_store.ts";
 import { checkActorType, checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
 import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
-import { checkConsistency, whole } from "./range.ts";
+import { checkConsistency, checkFromVersion, whole } from "./range.ts";
 import { checkNamespace, checkShards, DEFAULT_SHARDS } from "./shard.ts";
 import { appendWrite, deleteWrite, saveWrite, transactWrites, type Writer } from "./write.ts";
 
@@ -133,6 +133,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
     return this.#answer(options, () => {
+      checkFromVersion(fromVersion);
       checkOptionNames("getEvents", options, READ);
       const commits = this.#select(actorId, { ...options, fromVersion });
       return commits.flatMap(({ events }) => events) as never;

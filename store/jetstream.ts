@@ -36,7 +36,7 @@ import type { ReaderParts } from "./reader_parts.ts";
 import { type Attributes, harmless, observed, observedItems, type Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
 import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
-import { checkConsistency } from "./range.ts";
+import { checkConsistency, checkFromVersion } from "./range.ts";
 import { shardOfToken } from "./shard.ts";
 import { openStream } from "./stream_config.ts";
 import { Subjects } from "./subjects.ts";
@@ -168,6 +168,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     fromVersion = 0,
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
+    checkFromVersion(fromVersion);
     checkOptionNames("getEvents", options, READ);
     this.#check(options);
     const lots = this.#history.lots(this.#target(actorId), { ...options, fromVersion });

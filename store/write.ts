@@ -12,6 +12,7 @@ import {
   copyMetadata,
   rejectEvent,
   timestampOf,
+  withPlace,
 } from "../validate.ts";
 import type { AppendOptions, CommitRequest, DeleteOptions, SaveOptions, TransactOptions } from "./event_store.ts";
 import { checkExpectedVersion, type Expectation } from "./expectation.ts";
@@ -57,6 +58,8 @@ export function appendWrite(
   actorId: string,
   events: readonly NewEvent[],
   options: Omit<AppendOptions, "fence"> & Pick<TransactOptions, "fence"> = {},
+  /** Before the place of an event, in the text of an error. */
+  place = "",
 ): Write {
   const token = checkActorId(actorId);
   checkOptionNames("append", options, APPEND);
@@ -72,14 +75,14 @@ export function appendWrite(
   let given = false;
   for (let index = 0; index < events.length; index++) {
     const event = events[index] as NewEvent;
-    if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
+    if (typeof event !== "object" || event === null) rejectEvent(`${place}events[${index}]`, "must be an object");
     if (event.id === undefined) named = false;
     else given = true;
     try {
       drafts.push(draftOf(writer, event, shared));
     } catch (error) {
-      if (events.length === 1 || !(error instanceof InvalidEventError)) throw error;
-      throw new InvalidEventError({ path: error.path }, `events[${index}]: ${error.message}`, { cause: error });
+      if (events.length === 1 && place === "" || !(error instanceof InvalidEventError)) throw error;
+      throw withPlace(error, `${place}events[${index}].`);
     }
   }
   if (drafts.length > 1 && given) checkDistinct(drafts);
@@ -100,7 +103,7 @@ function draftOf(writer: Writer, event: NewEvent, shared: Metadata | undefined):
   const own = copyMetadata(metadata);
   return {
     id: id === undefined ? crypto.randomUUID() : checkId(id),
-    eventType: checkEventType(eventType),
+    eventType: checkEventType(eventType, event),
     data: copyData(data),
     timestamp: timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(timestamp),
     metadata: shared && own ? { ...shared, ...own } : own ?? shared,
@@ -159,7 +162,7 @@ export function transactWrites(
   if (!requests.some(({ events }) => events.length > 0)) {
     throw new InvalidTransactionError({ actorIds }, "No commit of the transaction has events");
   }
-  return requests.map(({ actorId, events, expectedVersion }) => {
+  return requests.map(({ actorId, events, expectedVersion }, index) => {
     // A check is not a write: it needs no fence.
     const fence = events.length > 0 ? options.fence : undefined;
     const { metadata } = options;
@@ -167,7 +170,7 @@ export function transactWrites(
       ...(expectedVersion !== undefined && { expectedVersion }),
       ...(metadata && { metadata }),
       ...(fence && { fence }),
-    });
+    }, `commits[${index}] (${actorId}), `);
   });
 }
 

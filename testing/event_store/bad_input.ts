@@ -201,7 +201,7 @@ export const badInput: Promises = {
 
   async "an option that there is not is an InvalidArgumentError that names it, and nothing is stored"({ store }) {
     const refuse = async (work: () => unknown, argument: string): Promise<void> => {
-      await rejects(Promise.try(work) as Promise<unknown>, "INVALID_ARGUMENT", { argument });
+      await rejects((async () => await work())(), "INVALID_ARGUMENT", { argument });
     };
     const wrong = { expectVersion: 7 } as object;
     await refuse(() => store.append("order-1", several(1), wrong), "expectVersion");
