@@ -22,7 +22,7 @@ export interface Difference {
   readonly actual: string;
 }
 
-/** The fields of each error, by its stable code. */
+/** The fields of each error, by its stable code. Codes of which there is no class are of parts that are still to come. */
 export interface ErrorFields {
   /** Another writer was first. */
   VERSION_CONFLICT: {

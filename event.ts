@@ -98,7 +98,9 @@ export type EventsFor<E extends Event, Id extends string> = {
  * nobody knows then which types were meant.
  */
 export type OwnId<E extends Event, Id extends string> = string extends Id ? unknown
-  : E extends { readonly actorId: infer Ids } ? Id extends Ids ? unknown : never
+  : E extends { readonly actorId: infer Ids }
+  // No id is such an object: the compiler's message has this sentence.
+    ? Id extends Ids ? unknown : { readonly "this id is of none of the actor types of the events": never }
   : never;
 
 /** The members of `E` that a filter lets through; one whose type or id is any text may be meant. */

@@ -51,7 +51,7 @@ export function defineEvents<
   const Type extends string,
   const D extends Readonly<Record<string, EventDefinition>>,
 >(
-  actorType: Type extends `${string}-${string}` ? never : Type,
+  actorType: Type extends `${string}-${string}` ? "an actor type ends before the first - of an id" : Type,
   definitions:
     & D
     & {
