@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { NatsServer } from "../testing/mod.ts";
 
 const QUICK_START = `Order state after replaying 2 events:
  Status: shipped
@@ -54,6 +55,10 @@ await load(store, decider, "x-1", { signal, toVersion: number, snapshots: undefi
 `;
 /** The newest; the version is checked apart from the compiler that Deno has in itself. */
 const TYPESCRIPT = "npm:typescript@7.0.2";
+/** What has programs for users. */
+const PAGES = ["README.md", "docs/deleting.md", "docs/live.md", "docs/testing.md"];
+/** Milliseconds that a program may take: one that waits for ever is killed. */
+const PATIENCE = 60_000;
 
 // Packing is Deno's, and the other runtimes are run from here: once is enough.
 const onDeno = "Deno" in globalThis;
@@ -123,6 +128,51 @@ describe(
       const idle = "console.log(process.getActiveResourcesInfo().length)";
       const evaluate = (code: string): Promise<string> => run(node, "--input-type=module", "-e", code);
       assert.equal(await evaluate(script), await evaluate(idle)); // no transport is installed here at all
+    });
+
+    describe("the programs of the README and of the guides end by themselves, all on one server,", () => {
+      let server: NatsServer;
+      let unpacked = "";
+      before(async () => {
+        server = await NatsServer.start();
+        unpacked = await mkdtemp(join(tmpdir(), "aether-deno-"));
+        const root = new URL("..", import.meta.url);
+        const readme = await readFile(new URL("README.md", root), "utf8");
+        const [, map = ""] = readme.match(/^```json\n(.*?)^```/ms) ?? [];
+        const { imports } = JSON.parse(map.replaceAll('"../aether/', `"${root}`));
+        const config = { imports: { ...imports, zod: "npm:zod@^4.6.7" } };
+        await writeFile(join(unpacked, "deno.json"), JSON.stringify(config));
+      });
+      after(async () => {
+        await rm(unpacked, { recursive: true, force: true });
+        await server.stop();
+      });
+
+      for (const page of PAGES) {
+        it(`those of ${page}`, async () => {
+          const text = await readFile(new URL(`../${page}`, import.meta.url), "utf8");
+          const programs = [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, program = ""]) => program);
+          assert.ok(programs.length > 0);
+          for (const [index, program] of programs.entries()) {
+            const isTest = program.includes('"node:test"');
+            const file = `${page.replace("/", "-")}-${index}${isTest ? ".test" : ""}.ts`;
+            for (const cwd of [folder, unpacked]) {
+              await writeFile(join(cwd, file), program.replaceAll("localhost:4222", server.url));
+            }
+            const runs: readonly [cwd: string, runtime: string, args: readonly string[]][] = [
+              [unpacked, Deno.execPath(), [isTest ? "test" : "run", "-A", "--no-check", file]],
+              [folder, node, isTest ? ["--test", file] : [file]],
+              [folder, bun, isTest ? ["test", file] : [file]],
+            ];
+            await Promise.all(
+              runs.map(([cwd, runtime, args]) =>
+                promisify(execFile)(runtime, args, { cwd, timeout: PATIENCE, killSignal: "SIGKILL" })
+                  .catch(({ stdout, stderr }) => assert.fail(`${runtime} ${args.join(" ")}\n${stdout}${stderr}`))
+              ),
+            );
+          }
+        });
+      }
     });
   },
 );

@@ -16,6 +16,7 @@ describe("the package", () => {
       assert.equal(npm?.[field], deno?.[field]);
     }
     assert.deepEqual(jsr?.exports, deno?.exports);
+    assert.deepEqual(npm?.exports, deno?.exports);
     assert.ok((await readFile(join(root, "CHANGELOG.md"), "utf8")).includes(`## ${deno?.version}`));
   });
 
