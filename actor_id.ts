@@ -1,5 +1,6 @@
 /** Actor ids, and how they become tokens of subjects and keys: reversibly, and each in one way only. */
 import { InvalidActorIdError } from "./errors.ts";
+import { shown } from "./shown.ts";
 
 /** Bytes of an encoded id: a subject with it stays far under the server's line limit of 4,096. */
 export const MAX_TOKEN_LENGTH = 512;
@@ -51,12 +52,13 @@ export function actorTypeOf(actorId: string): string {
  */
 export function checkActorId(actorId: string): string {
   if (typeof actorId !== "string" || actorId === "") {
-    throw new InvalidActorIdError({ actorId: String(actorId) }, "An actor id is a text that is not empty");
+    const given = actorId === "" ? "" : `, not ${shown(actorId)}`;
+    throw new InvalidActorIdError({ actorId: String(actorId) }, `An actor id is a text that is not empty${given}`);
   }
   // One character is at least one byte: a text of megabytes is refused before it is encoded.
   const token = actorId.length <= MAX_TOKEN_LENGTH && actorId.isWellFormed() ? encodeToken(actorId) : undefined;
   if (token !== undefined && token.length <= MAX_TOKEN_LENGTH) return token;
   const problem = actorId.isWellFormed() ? `is over ${MAX_TOKEN_LENGTH} bytes encoded` : "has lone surrogates";
-  const shown = actorId.length > 64 ? `${actorId.slice(0, 64)}…` : actorId;
-  throw new InvalidActorIdError({ actorId }, `The actor id ${JSON.stringify(shown)} ${problem}`);
+  const start = actorId.length > 64 ? `${actorId.slice(0, 64)}…` : actorId;
+  throw new InvalidActorIdError({ actorId }, `The actor id ${JSON.stringify(start)} ${problem}`);
 }

@@ -22,7 +22,7 @@ export interface Difference {
   readonly actual: string;
 }
 
-/** The fields of each error, by its stable code. */
+/** The fields of each error, by its stable code. Codes of which there is no class are of parts that are still to come. */
 export interface ErrorFields {
   /** Another writer was first. */
   VERSION_CONFLICT: {
@@ -34,7 +34,8 @@ export interface ErrorFields {
   UNKNOWN_OUTCOME: {
     readonly actorIds: readonly string[];
     readonly eventIds: readonly string[];
-    readonly commandId?: string;
+    readonly expectedVersion?: number | undefined;
+    readonly commandId?: string | undefined;
   };
   /** The actor was deleted and may not come back. */
   ACTOR_DELETED: { readonly actorId: string; readonly deletedAtVersion: number };
@@ -97,7 +98,7 @@ export interface ErrorFields {
   OVERLOADED: { readonly shard: number; readonly limit: number };
   /** The owner of the shard serves no such actor type. */
   NO_HANDLER: { readonly actorType: string; readonly nodeId: string };
-  /** `evolve` threw. */
+  /** `evolve` threw, or gave undefined. */
   REPLAY: { readonly actorId: string; readonly version: number; readonly eventType: string };
 }
 
@@ -219,16 +220,23 @@ export class VersionConflictError extends AetherError<"VERSION_CONFLICT"> {
 }
 
 /**
- * The write was sent, and no answer came: it may be stored or not. Repeat it with the same event ids and the same
- * `expectedVersion`: it is then stored once, or found (`duplicate: true`), or a conflict.
+ * The write was sent, and no answer came: it may be stored or not. How to repeat it, so that it is stored once, or found
+ * (`duplicate: true`), or a conflict:
+ *
+ * - `append`: with the `eventIds` and the `expectedVersion` of this error, whatever was expected before;
+ * - `saveEvent`: as it was. `execute`: with the same `commandId`. `deleteActor`: as it was;
+ * - `transact`: with the `eventIds`, and the same `expectedVersion` of each commit; where none that has events expected a
+ *   number, that may store it twice: look for the `eventIds` in `getEvents` first.
  */
 export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
   /** The code of the class. */
   static readonly code = "UNKNOWN_OUTCOME";
   /** Whose events. */
   declare readonly actorIds: readonly string[];
-  /** The ids to repeat it with. */
+  /** The ids to repeat it with, in the order of the events. */
   declare readonly eventIds: readonly string[];
+  /** Of an append: the version that it went onto. To be repeated with, also where it expected `"any"` or `"exists"`. */
+  declare readonly expectedVersion?: number;
   /** Of the command, if it had one. */
   declare readonly commandId?: string;
 
@@ -237,12 +245,21 @@ export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
     super(
       "UNKNOWN_OUTCOME",
       fields,
-      `Whether the write to ${fields.actorIds.join(", ")} is stored is unknown: repeat it with the same ${
-        fields.commandId === undefined ? "event ids and the same expectedVersion" : "commandId"
-      }`,
+      `Whether the write to ${fields.actorIds.join(", ")} is stored is unknown: ${remedyOf(fields)}`,
       options,
     );
   }
+}
+
+/** How such a write is repeated. */
+function remedyOf({ actorIds, eventIds, expectedVersion, commandId }: ErrorFields["UNKNOWN_OUTCOME"]): string {
+  if (commandId !== undefined) return "repeat it with the same commandId";
+  if (expectedVersion !== undefined) {
+    return `repeat it with the event ids of this error and expectedVersion: ${expectedVersion}`;
+  }
+  if (eventIds.length === 0 || actorIds.length === 1) return "repeat it as it was";
+  return "repeat it with the event ids of this error and the same expectedVersion of each commit; " +
+    "if none of them was a number, look for the event ids in getEvents first, since that may store it twice";
 }
 
 /** The actor was deleted and may not come back. */
@@ -313,7 +330,10 @@ export class InvalidNamespaceError extends AetherError<"INVALID_NAMESPACE"> {
     super(
       "INVALID_NAMESPACE",
       fields,
-      `Not a namespace: ${JSON.stringify(fields.namespace)}; 1 to 64 characters of A-Z, a-z, 0-9, _ and - are`,
+      // The text "undefined" would be one.
+      fields.namespace === "undefined"
+        ? "The namespace is missing: 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
+        : `Not a namespace: ${JSON.stringify(fields.namespace)}; 1 to 64 characters of A-Z, a-z, 0-9, _ and - are`,
       options,
     );
   }
@@ -534,7 +554,7 @@ function textOf(path: NonNullable<StandardIssue["path"]>): string {
   return keys.reduce<string>((text, key) => appendKey(text, typeof key === "symbol" ? String(key) : key), "data");
 }
 
-/** `evolve` threw: the cause says why. Nothing was stored. */
+/** `evolve` threw, or gave undefined: the cause says why. Nothing was stored. */
 export class ReplayError extends AetherError<"REPLAY"> {
   /** The code of the class. */
   static readonly code = "REPLAY";
@@ -548,7 +568,8 @@ export class ReplayError extends AetherError<"REPLAY"> {
   /** From the facts. */
   constructor(fields: ErrorFields["REPLAY"], options?: ErrorOptions) {
     const { actorId, version, eventType } = fields;
-    super("REPLAY", fields, `evolve threw at ${eventType}, version ${version} of ${actorId}`, options);
+    const reason = options?.cause instanceof Error ? `: ${options.cause.message}` : "";
+    super("REPLAY", fields, `evolve failed at ${eventType}, version ${version} of ${actorId}${reason}`, options);
   }
 }
 

@@ -15,16 +15,26 @@ import {
 } from "./validate.ts";
 
 /**
- * Text that travels with an event and is not part of its meaning. Reserved: the three that are named here, `commandId`
- * and `schemaVersion`; all others are the user's.
+ * Text that travels with an event and is not part of its meaning. Reserved: the five that are named here; all others are
+ * the user's.
+ *
+ * The library acts by two of them, and takes them at their word, since imports, and those who handle commands without
+ * `execute`, write them too:
+ *
+ * - `commandId`, of a commit's first event: `execute` with this id finds that commit, and does not decide again;
+ * - `schemaVersion`: a catalogue upcasts from this version, and an event of one that it does not know is SCHEMA.
  */
 export interface Metadata {
   /** The same for everything that one request brought about. */
-  readonly correlationId?: string;
+  readonly correlationId?: string | undefined;
   /** The id of the event or command that caused this one. */
-  readonly causationId?: string;
+  readonly causationId?: string | undefined;
   /** W3C Trace Context. */
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
+  /** The command that led to the commit: set by `execute`, on the first event. */
+  readonly commandId?: string | undefined;
+  /** Of the shape of the data: decimal text from 1, absent for 1. Set by catalogues, whatever a writer gives. */
+  readonly schemaVersion?: string | undefined;
   /** Whatever else is to travel along. */
   readonly [key: string]: string | undefined;
 }
@@ -47,7 +57,7 @@ export interface Event<Type extends string = string, Data = unknown, Id extends 
   /** ISO 8601, UTC, milliseconds: sorts as text. The writer's clock, never used for order. */
   readonly timestamp: string;
   /** What travels along. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
 }
 
 /** What `append` takes: the store adds the rest. Distributes over a union. */
@@ -57,11 +67,11 @@ export type NewEvent<E extends Event = Event> = E extends Event ? {
     /** JSON. */
     readonly data: E["data"];
     /** Filled in with a UUID. Give it where an append may be repeated by another process. */
-    readonly id?: string;
+    readonly id?: string | undefined;
     /** Filled in with the writer's clock. */
-    readonly timestamp?: string;
+    readonly timestamp?: string | undefined;
     /** What travels along. */
-    readonly metadata?: Metadata;
+    readonly metadata?: Metadata | undefined;
   }
   : never;
 
@@ -83,9 +93,14 @@ export type EventsFor<E extends Event, Id extends string> = {
   readonly own: E extends { readonly actorId: infer Ids } ? Id extends Ids ? E : never : never;
 }[string extends Id ? "all" : "own"];
 
-/** A literal id must be of an actor of `E`; a plain string is checked when it runs. */
+/**
+ * A literal id must be of an actor of `E`. A plain string is checked when it runs, by a catalogue: where there is none,
+ * nobody knows then which types were meant.
+ */
 export type OwnId<E extends Event, Id extends string> = string extends Id ? unknown
-  : E extends { readonly actorId: infer Ids } ? Id extends Ids ? unknown : never
+  : E extends { readonly actorId: infer Ids }
+  // No id is such an object: the compiler's message has this sentence.
+    ? Id extends Ids ? unknown : { readonly "this id is of none of the actor types of the events": never }
   : never;
 
 /** The members of `E` that a filter lets through; one whose type or id is any text may be meant. */
@@ -114,9 +129,9 @@ export function createEvent<const Type extends string, Data, const Id extends st
   readonly actorId: Id;
   readonly version: number;
   readonly data: Data;
-  readonly id?: string;
-  readonly timestamp?: string | Date;
-  readonly metadata?: Metadata;
+  readonly id?: string | undefined;
+  readonly timestamp?: string | Date | undefined;
+  readonly metadata?: Metadata | undefined;
 }): Event<Type, Data, Id> {
   const { timestamp = timestampOf(Date.now()) } = fields;
   if (timestamp instanceof Date && Number.isNaN(timestamp.getTime())) rejectEvent("timestamp", "is an invalid Date");
@@ -134,7 +149,7 @@ export function copyEvent<E extends Event>(event: E): E {
   checkActorId(actorId);
   return eventOf(
     checkId(id),
-    checkEventType(eventType),
+    checkEventType(eventType, event),
     actorId,
     checkVersion(version),
     copyData(data),

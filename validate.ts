@@ -2,6 +2,7 @@
 import { InvalidEventError } from "./errors.ts";
 import type { Metadata } from "./event.ts";
 import { appendKey, copyJson } from "./json.ts";
+import { shown } from "./shown.ts";
 
 const MAX_ID_LENGTH = 128;
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -11,7 +12,17 @@ let lastTimestamp: string | undefined;
 
 /** Throws the error that names a field of an event. */
 export function rejectEvent(path: string, problem: string): never {
-  throw new InvalidEventError({ path }, `Invalid event: ${path}: ${problem}`);
+  throw new InvalidEventError({ path }, `${PREFIX}${path}: ${problem}`);
+}
+
+const PREFIX = "Invalid event: ";
+
+/** The error of an event among others: its text says of which one, its path is the event's own. */
+export function withPlace(error: InvalidEventError, place: string): InvalidEventError {
+  const { path, message, cause } = error;
+  const problem = message.startsWith(PREFIX) ? message.slice(PREFIX.length) : message;
+  const text = `${PREFIX}${place}${problem}`;
+  return new InvalidEventError({ path }, text, { cause: cause ?? error });
 }
 
 /** A non-empty text of up to 128 characters. */
@@ -21,9 +32,10 @@ export function checkId(id: unknown): string {
 }
 
 /** A non-empty text. */
-export function checkEventType(eventType: unknown): string {
+export function checkEventType(eventType: unknown, event: object = {}): string {
   if (typeof eventType === "string" && eventType !== "") return eventType;
-  return rejectEvent("eventType", "must be a text that is not empty");
+  const hint = "type" in event ? " (it has `type`; did you mean `eventType`?)" : ""; // the name that others have for it
+  return rejectEvent("eventType", `must be a text that is not empty, not ${shown(eventType)}${hint}`);
 }
 
 /** A positive safe integer. */

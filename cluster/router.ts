@@ -35,11 +35,11 @@ const HANDLER = 1_000;
 /** Options of `send`. */
 export interface SendOptions extends Abortable {
   /** Makes the command idempotent: text of up to 128 characters. Without one it is idempotent over the tries of one `send`. */
-  readonly commandId?: string;
+  readonly commandId?: string | undefined;
   /** Milliseconds, over all tries. @default 10000 */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Merged under the metadata of each event. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
 }
 
 /** What takes the commands of the shards of this very node. */

@@ -1,9 +1,11 @@
 import type { Event, Metadata, OwnId } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import { baseStoreOf } from "../schema/base_store.ts";
 import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Abortable, AppendResult, EventStore } from "../store/event_store.ts";
 import type { Fence } from "../store/fence.ts";
 import { harmless, observed, type Observer } from "../store/observer.ts";
+import { checkArguments } from "./check.ts";
 import type { Decider } from "./decider.ts";
 import { Execution } from "./execution.ts";
 import { Lane } from "./lane.ts";
@@ -12,31 +14,42 @@ import type { StateCache } from "./state_cache.ts";
 /** Options of `execute`. */
 export interface ExecuteOptions extends Abortable {
   /** Where snapshots are, and are kept; used if the decider has a `snapshot` policy. */
-  readonly snapshots?: SnapshotStore;
+  readonly snapshots?: SnapshotStore | undefined;
   /** How often it decides again when another writer was first. @default 3 */
-  readonly retries?: number;
+  readonly retries?: number | undefined;
   /**
    * Makes the command idempotent: repeated with the same id, from any process, it appends once and gives what it did the
    * first time. Text of up to 128 characters, kept in `metadata.commandId` of the commit's first event. Known are those of
    * at least the actor's last 100 commits: a count of commits, not a time. It costs nothing but, where a snapshot does not
    * carry them, one reading of those commits. A command that led to no event leaves no trace: repeated, it decides anew.
    */
-  readonly commandId?: string;
+  readonly commandId?: string | undefined;
   /** Merged under the metadata of each event. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /**
    * Refuses the append (FENCED) once another node has taken the shard over. A command that is refused, or leads to no
    * event, is answered after a check behind which no owner before can store anything.
    */
-  readonly fence?: Fence;
+  readonly fence?: Fence | undefined;
   /** Keeps states between commands. */
-  readonly cache?: StateCache;
+  readonly cache?: StateCache | undefined;
   /**
    * Told of the execution, and of snapshots that were ignored (`snapshotIgnored`) or could not be saved
    * (`snapshotFailed`), each with `actorId` and `reason`: none of it fails the command.
    */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
 }
+
+const NAMES = namesOf<ExecuteOptions>({
+  snapshots: true,
+  retries: true,
+  commandId: true,
+  metadata: true,
+  fence: true,
+  cache: true,
+  observer: true,
+  signal: true,
+});
 
 /** What a command did. */
 export interface Executed<State, E extends Event> extends AppendResult<E> {
@@ -82,6 +95,8 @@ export async function execute<Stored extends Event, State, Command, E extends St
   command: NoInfer<Command>,
   options: ExecuteOptions = {},
 ): Promise<Executed<State, E>> {
+  checkOptionNames("execute", options, NAMES);
+  checkArguments("execute", store, decider, options.snapshots);
   const observer = harmless(options.observer);
   const execution = new Execution<State, Command, E>(store, decider, actorId, command, { ...options, observer });
   const work = (): Promise<Executed<State, E>> => {

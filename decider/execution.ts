@@ -1,12 +1,13 @@
 import { copyEvent, type Event, type NewEvent } from "../event.ts";
 import { ActorDeletedError, InvalidArgumentError, isAetherError, UnknownOutcomeError } from "../errors.ts";
 import { commandIdOf } from "../schema/base_store.ts";
-import { isPromise, mapAll } from "../schema/maybe_promise.ts";
+import { mapAll } from "../schema/maybe_promise.ts";
 import type { CommandRecord } from "../snapshot/snapshot_store.ts";
 import type { AppendResult, EventStore } from "../store/event_store.ts";
 import { untilAborted } from "../store/operation.ts";
 import { whole } from "../store/range.ts";
 import { timestampOf } from "../validate.ts";
+import { decidedEvents } from "./check.ts";
 import type { Decider } from "./decider.ts";
 import type { Executed, ExecuteOptions } from "./execute.ts";
 import type { Lane } from "./lane.ts";
@@ -104,7 +105,11 @@ export class Execution<State, Command, E extends Event> {
         }
         isFinal = await this.#isFinal(standing, isFresh);
       } catch (error) {
-        if (!isAetherError(error, "VERSION_CONFLICT") || retries === this.#maxRetries) throw error;
+        if (!isAetherError(error, "VERSION_CONFLICT")) throw error;
+        if (retries === this.#maxRetries) {
+          error.message += `, after ${retries} ${retries === 1 ? "retry" : "retries"} (the option \`retries\`)`;
+          throw error;
+        }
         retries++;
         await pause(Math.random() * Math.min(2 ** retries, MAX_PAUSE), this.#options.signal);
       }
@@ -152,15 +157,7 @@ export class Execution<State, Command, E extends Event> {
   }
 
   #decide(state: State): readonly NewEvent[] {
-    const decided = this.#decider.decide(this.#command, state);
-    const events: readonly unknown[] = Array.isArray(decided) ? decided : [decided];
-    if (events.every((event) => typeof event === "object" && event !== null && !isPromise(event))) {
-      return events as readonly NewEvent[];
-    }
-    throw new InvalidArgumentError(
-      { argument: "decide" },
-      "decide gives an event or an array of events, and no promise",
-    );
+    return decidedEvents(this.#decider.decide(this.#command, state));
   }
 
   /**
@@ -197,8 +194,8 @@ export class Execution<State, Command, E extends Event> {
       result = await this.#store.append(this.#actorId, events, { expectedVersion, fence, signal });
     } catch (error) {
       if (commandId === undefined || !isAetherError(error, "UNKNOWN_OUTCOME")) throw error;
-      const { actorIds, eventIds, cause } = error;
-      throw new UnknownOutcomeError({ actorIds, eventIds, commandId }, { cause });
+      const { actorIds, eventIds, expectedVersion, cause } = error;
+      throw new UnknownOutcomeError({ actorIds, eventIds, expectedVersion, commandId }, { cause });
     }
     if (result.duplicate) { // stored before, maybe not with all that was decided now
       await standing.add(result);

@@ -1,3 +1,4 @@
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { EventStore, SaveOptions } from "../store/event_store.ts";
 import { untilAborted } from "../store/operation.ts";
@@ -7,10 +8,12 @@ import type { StateCache } from "./state_cache.ts";
 /** Options of `forgetActor`. */
 export interface ForgetOptions extends SaveOptions {
   /** Where the actor's snapshot is. */
-  readonly snapshots?: SnapshotStore;
+  readonly snapshots?: SnapshotStore | undefined;
   /** Where its state may be. */
-  readonly cache?: StateCache;
+  readonly cache?: StateCache | undefined;
 }
+
+const NAMES = namesOf<ForgetOptions>({ snapshots: true, cache: true, fence: true, signal: true });
 
 /**
  * Deletes the actor, its snapshot, and what a cache holds of it. Should it break off between the two, call it again; a
@@ -19,6 +22,7 @@ export interface ForgetOptions extends SaveOptions {
  * @throws as `deleteActor` and `deleteSnapshot` do
  */
 export async function forgetActor(store: EventStore, actorId: string, options: ForgetOptions = {}): Promise<void> {
+  checkOptionNames("forgetActor", options, NAMES);
   const { snapshots, cache, fence, signal } = options;
   await store.deleteActor(actorId, { fence, signal });
   cache?.delete(actorId);

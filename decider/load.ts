@@ -1,9 +1,10 @@
-import { actorTypeOf, checkActorId } from "../actor_id.ts";
-import { InvalidArgumentError, isAetherError } from "../errors.ts";
+import { isAetherError } from "../errors.ts";
 import type { Event, OwnId } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { CommandRecord, Snapshot, SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { Abortable, AtLeast, Consistency, EventStore } from "../store/event_store.ts";
 import { harmless, observed, type Observer } from "../store/observer.ts";
+import { checkActor, checkArguments } from "./check.ts";
 import type { Fold, SnapshotPolicy } from "./decider.ts";
 import { ActorSnapshots } from "./snapshots.ts";
 import { type DecodingFold, Standing, type Trusted } from "./standing.ts";
@@ -11,16 +12,26 @@ import { type DecodingFold, Standing, type Trusted } from "./standing.ts";
 /** Options of `load`. */
 export interface LoadOptions extends Abortable, AtLeast {
   /** Where to look for a snapshot; used if the fold has a `snapshot` policy. */
-  readonly snapshots?: SnapshotStore;
+  readonly snapshots?: SnapshotStore | undefined;
   /** As of this version, inclusive. */
-  readonly toVersion?: number;
+  readonly toVersion?: number | undefined;
   /** As of this position, inclusive: several actors as of one moment. */
-  readonly toPosition?: number;
+  readonly toPosition?: number | undefined;
   /** How fresh it must be. @default "session" */
-  readonly consistency?: Consistency;
+  readonly consistency?: Consistency | undefined;
   /** Told of the load, and of snapshots that were ignored (`snapshotIgnored`: `actorId`, `reason`). */
-  readonly observer?: Observer;
+  readonly observer?: Observer | undefined;
 }
+
+const NAMES = namesOf<LoadOptions>({
+  snapshots: true,
+  toVersion: true,
+  toPosition: true,
+  consistency: true,
+  atLeast: true,
+  observer: true,
+  signal: true,
+});
 
 /** A state and where it stands. */
 export interface Loaded<State> {
@@ -44,10 +55,12 @@ export interface Loaded<State> {
  */
 export async function load<Stored extends Event, State, E extends Stored, const Id extends string>(
   store: EventStore<Stored>,
-  fold: Fold<State, E> & { readonly snapshot?: SnapshotPolicy<State> },
+  fold: Fold<State, E> & { readonly snapshot?: SnapshotPolicy<State> | undefined },
   actorId: Id & OwnId<NoInfer<E>, Id>,
   options: LoadOptions = {},
 ): Promise<Loaded<State>> {
+  checkOptionNames("load", options, NAMES);
+  checkArguments("load", store, fold, options.snapshots);
   const observer = harmless(options.observer);
   const work = async (): Promise<Loaded<State>> => {
     const { standing: { state, version, position } } = await loadStanding(store, fold, actorId, {
@@ -68,7 +81,7 @@ export async function load<Stored extends Event, State, E extends Stored, const 
 
 /** What `load` and `execute` fold with. */
 export type LoadableFold<State, E extends Event> = DecodingFold<State, E> & {
-  readonly snapshot?: SnapshotPolicy<State>;
+  readonly snapshot?: SnapshotPolicy<State> | undefined;
 };
 
 /** What was loaded. */
@@ -83,7 +96,7 @@ export async function loadStanding<State, E extends Event>(
   store: EventStore,
   fold: LoadableFold<State, E>,
   actorId: string,
-  options: LoadOptions & { readonly commandId?: string },
+  options: LoadOptions & { readonly commandId?: string | undefined },
 ): Promise<LoadedStanding<State, E>> {
   checkActor(fold, actorId);
   const { snapshots, observer, signal, atLeast, toVersion = Infinity, toPosition = Infinity } = options;
@@ -112,7 +125,7 @@ async function loadFrom<State, E extends Event>(
   store: EventStore,
   fold: LoadableFold<State, E>,
   actorId: string,
-  options: LoadOptions & { readonly commandId?: string },
+  options: LoadOptions & { readonly commandId?: string | undefined },
   trusted: Trusted<State> | undefined,
   snapshots: ActorSnapshots<State> | undefined,
 ): Promise<LoadedStanding<State, E>> {
@@ -133,7 +146,7 @@ export async function catchUp<State, E extends Event>(
   store: EventStore,
   standing: Standing<State, E>,
   actorId: string,
-  options: LoadOptions & { readonly commandId?: string },
+  options: LoadOptions & { readonly commandId?: string | undefined },
 ): Promise<CommandRecord | undefined> {
   const { commandId, toVersion, toPosition, consistency, atLeast, signal } = options;
   const { version, position } = standing;
@@ -150,14 +163,4 @@ export async function catchUp<State, E extends Event>(
 /** Whether a reader was told to go on behind what is no commit of the actor. */
 export function isNotACommit(error: unknown): boolean {
   return isAetherError(error, "INVALID_ARGUMENT") && error.argument === "from";
-}
-
-/** @throws {InvalidArgumentError} if the fold has other actors; {@linkcode InvalidActorIdError} */
-function checkActor<State, E extends Event>({ events }: DecodingFold<State, E>, actorId: string): void {
-  checkActorId(actorId);
-  if (events === undefined || events.actorTypes.includes(actorTypeOf(actorId))) return;
-  throw new InvalidArgumentError(
-    { argument: "actorId" },
-    `${actorId} is of none of the types ${events.actorTypes.join(", ")}`,
-  );
 }

@@ -10,13 +10,13 @@ import { RecentCommands } from "./recent_commands.ts";
 
 /** How events become state, and how they are decoded before. */
 export interface DecodingFold<State, E extends Event> extends Fold<State, E> {
-  readonly events?: EventCatalogue<E>;
+  readonly events?: EventCatalogue<E> | undefined;
 }
 
 /**
  * Folds events into a state. Those of an untyped store are folded as they are: a typed one has decoded them.
  *
- * @throws {ReplayError} if `evolve` throws
+ * @throws {ReplayError} if `evolve` throws, or gives undefined, unless `initialState` does too
  */
 export function replay<State, E extends Event>(fold: Fold<State, E>, events: Iterable<NoInfer<E>>): State {
   let state = fold.initialState();
@@ -29,6 +29,10 @@ export function evolved<State, E extends Event>(fold: Fold<State, E>, state: Sta
   let next: State;
   try {
     next = fold.evolve(state, event);
+    // Of a state that may be undefined the first one is.
+    if (next === undefined && fold.initialState() !== undefined) {
+      throw new TypeError("it gave undefined: is an event type not handled, or a return missing?");
+    }
   } catch (cause) {
     const { actorId, version, eventType } = event;
     throw new ReplayError({ actorId, version, eventType }, { cause });

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import type { EventStore } from "../store/event_store.ts";
 import type { Standing } from "./standing.ts";
 
@@ -17,7 +18,7 @@ let take: (cache: StateCache, key: string) => Place;
 /** Options of {@linkcode StateCache}. */
 export interface StateCacheOptions {
   /** How many states it holds; the one that was not used for longest goes first. @default 1000 */
-  readonly size?: number;
+  readonly size?: number | undefined;
 }
 
 /**
@@ -46,7 +47,9 @@ export class StateCache {
   #forgot = 0;
 
   /** Empty. */
-  constructor({ size = 1_000 }: StateCacheOptions = {}) {
+  constructor(options: StateCacheOptions = {}) {
+    checkOptionNames("new StateCache", options, ["size"]);
+    const { size = 1_000 } = options;
     if (!Number.isSafeInteger(size) || size < 1) {
       throw new InvalidArgumentError({ argument: "size" }, `size is a whole number from 1, not ${size}`);
     }

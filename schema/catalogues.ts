@@ -22,9 +22,13 @@ const EVERYTHING: Decoding = { wantsStored: () => true, wants: () => true };
 export class Catalogues {
   readonly #byType = new Map<string, EventCatalogue>();
 
-  /** @throws {InvalidArgumentError} if two describe one actor type */
+  /** @throws {InvalidArgumentError} if there is none, one is none, or two describe one actor type */
   constructor(catalogues: readonly EventCatalogue[]) {
-    for (const catalogue of catalogues) {
+    if (catalogues.length === 0) {
+      throw new InvalidArgumentError({ argument: "catalogues" }, "typed needs a catalogue: typed(store, Order, …)");
+    }
+    for (const [index, catalogue] of catalogues.entries()) {
+      checkCatalogue(catalogue, index);
       for (const actorType of catalogue.actorTypes) {
         const other = this.#byType.get(actorType);
         if (other !== undefined && other !== catalogue) {
@@ -61,6 +65,33 @@ export class Catalogues {
     );
   }
 
+  /**
+   * What nobody has would match nothing, in silence.
+   * @throws {InvalidArgumentError} for an actor type of none of them
+   */
+  checkActorTypes(argument: string, actorTypes: Iterable<string>): void {
+    for (const actorType of actorTypes) {
+      if (this.#byType.has(actorType)) continue;
+      throw new InvalidArgumentError(
+        { argument },
+        `${JSON.stringify(actorType)} is no actor type of this view, which knows: ${this.actorTypes.join(", ")}`,
+      );
+    }
+  }
+
+  /** @throws {InvalidArgumentError} for an event type that is in none of them, or has another name today */
+  checkEventTypes(eventTypes: Iterable<string>): void {
+    const catalogues = new Set(this.#byType.values());
+    for (const eventType of eventTypes) {
+      if ([...catalogues].some((catalogue) => catalogue.storedTypes([eventType]).length > 0)) continue;
+      const known = [...catalogues].flatMap((catalogue) => catalogue.eventTypes);
+      throw new InvalidArgumentError(
+        { argument: "eventTypes" },
+        `${JSON.stringify(eventType)} is no event type of this view, which knows: ${known.join(", ")}`,
+      );
+    }
+  }
+
   /** A full event, to be stored or published as it is. Nobody else has the object that it is made of. */
   encodeWhole(event: Event): MaybePromise<Event> {
     return chain(this.of(event.actorId).encode(event, event.actorId), (encoded) => {
@@ -92,6 +123,15 @@ export class Catalogues {
     }
     return decoded;
   }
+}
+
+function checkCatalogue(catalogue: EventCatalogue, index: number): void {
+  const { actorTypes, encode, decode } = (catalogue ?? {}) as Partial<EventCatalogue>;
+  if (Array.isArray(actorTypes) && typeof encode === "function" && typeof decode === "function") return;
+  throw new InvalidArgumentError(
+    { argument: `catalogues[${index}]` },
+    `Argument ${index + 2} of typed is no event catalogue, as defineEvents("order", { … }) gives one`,
+  );
 }
 
 /** One after another, as they are told of in order. */

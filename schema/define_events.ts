@@ -1,7 +1,9 @@
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError, SchemaError, type StandardIssue } from "../errors.ts";
 import { type ActorEvents, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
-import { copyData, copyMetadata, rejectEvent } from "../validate.ts";
+import { checkOptionNames } from "../options.ts";
+import { shown } from "../shown.ts";
+import { checkEventType, copyData, copyMetadata, rejectEvent } from "../validate.ts";
 import type { ActorCatalogue } from "./event_catalogue.ts";
 import type { DataOf, EventDefinition, Json } from "./event_definition.ts";
 import { type EventRule, ruleOf, rulesByName } from "./event_rule.ts";
@@ -12,7 +14,7 @@ import { type Refuse, validated } from "./validation.ts";
 /** Options of {@linkcode defineEvents}. */
 export interface DefineEventsOptions {
   /** Of stored types that are not defined: SCHEMA, or left out of what is read. @default "error" */
-  readonly unknown?: "error" | "skip";
+  readonly unknown?: "error" | "skip" | undefined;
 }
 
 /**
@@ -49,7 +51,7 @@ export function defineEvents<
   const Type extends string,
   const D extends Readonly<Record<string, EventDefinition>>,
 >(
-  actorType: Type extends `${string}-${string}` ? never : Type,
+  actorType: Type extends `${string}-${string}` ? "an actor type ends before the first - of an id" : Type,
   definitions:
     & D
     & {
@@ -75,6 +77,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     if (typeof definitions !== "object" || definitions === null) {
       throw new InvalidArgumentError({ argument: "definitions" }, "definitions is an object: { EventType: schema, … }");
     }
+    checkOptionNames("defineEvents", options, ["unknown"]);
     const { unknown = "error" } = options;
     if (unknown !== "error" && unknown !== "skip") {
       throw new InvalidArgumentError({ argument: "unknown" }, `unknown is "error" or "skip", not ${String(unknown)}`);
@@ -88,6 +91,12 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
   }
 
   id<const Key extends string>(key: Key): `${string}-${Key}` {
+    if (typeof key !== "string" || key === "") {
+      throw new InvalidArgumentError(
+        { argument: "key" },
+        `The key of an id of the actor type ${this.actorType} is a text that is not empty, not ${shown(key)}`,
+      );
+    }
     return `${this.actorType}-${key}`;
   }
 
@@ -112,6 +121,7 @@ class DefinedEvents implements ActorCatalogue<string, Event> {
     // Once: a getter may change its mind; and a copy, as the caller may change it before the schema answers.
     const own = { ...event };
     const { eventType } = own;
+    if (eventType === undefined && "type" in own) checkEventType(eventType, own);
     const refuse = refusal(eventType, actorId);
     const rule = this.#byName.get(eventType);
     if (rule === undefined || rule.eventType !== eventType) return refuse([unknownType(this.actorType, rule)]);

@@ -36,7 +36,7 @@ export interface EventCatalogue<out E extends Event = Event> {
 export interface ActorCatalogue<out Type extends string, out E extends Event> extends EventCatalogue<E> {
   /** The actor type. */
   readonly actorType: Type;
-  /** `` `order-${key}` ``, typed. */
+  /** `` `order-${key}` ``, typed; INVALID_ARGUMENT for a key that is empty, or no text. */
   id<const Key extends string>(key: Key): `${Type}-${Key}`;
 }
 

@@ -6,14 +6,14 @@ export interface VersionedDefinition<Data> {
   /** Of the data as it is written today. */
   readonly schema: StandardSchema<unknown, Data>;
   /** Of the data's shape; stored in the metadata. Raise it with every change that old data does not fit. @default 1 */
-  readonly schemaVersion?: number;
+  readonly schemaVersion?: number | undefined;
   /**
    * From version n to n + 1, for every n below `schemaVersion`: pure. Annotate the parameter with the old shape. It is
    * given a copy of what is stored.
    */
-  readonly upcast?: Readonly<Record<number, (data: never) => unknown>>;
+  readonly upcast?: Readonly<Record<number, (data: never) => unknown>> | undefined;
   /** Names under which the events were stored before. */
-  readonly formerly?: readonly string[];
+  readonly formerly?: readonly string[] | undefined;
 }
 
 /** What describes one event type: its schema, or its schema and history. */

@@ -1,5 +1,6 @@
 /** A definition, checked: what a catalogue knows of one event type. */
 import { InvalidArgumentError } from "../errors.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { EventDefinition, VersionedDefinition } from "./event_definition.ts";
 import type { StandardSchema } from "./standard_schema.ts";
 
@@ -28,13 +29,14 @@ export function ruleOf(eventType: string, definition: EventDefinition): EventRul
   if (!isSchema(schema)) {
     return refuse(argument, `${eventType} has no schema: a Standard Schema v1, or { schema, … } with one`);
   }
+  checkOptionNames(argument, versioned, NAMES);
   if (!Number.isSafeInteger(schemaVersion) || schemaVersion < 1) {
     refuse(`${argument}.schemaVersion`, `schemaVersion is an integer from 1, not ${String(schemaVersion)}`);
   }
   if (!Array.isArray(formerly) || !formerly.every((name) => typeof name === "string" && name !== "")) {
     refuse(`${argument}.formerly`, "formerly is an array of event types");
   }
-  const upcasts = upcastsOf(`${argument}.upcast`, upcast, schemaVersion);
+  const upcasts = upcastsOf(eventType, `${argument}.upcast`, upcast, schemaVersion);
   return { eventType, validate: validatorOf(schema), schemaVersion, upcasts, formerly: [...formerly] };
 }
 
@@ -57,22 +59,33 @@ export function rulesByName(rules: readonly EventRule[]): Map<string, EventRule>
   return byName;
 }
 
+const NAMES = namesOf<VersionedDefinition<unknown>>({
+  schema: true,
+  schemaVersion: true,
+  upcast: true,
+  formerly: true,
+});
 const FIRST = { schemaVersion: 1, upcasts: [], formerly: [] } as const;
 
-function upcastsOf(argument: string, upcast: unknown, schemaVersion: number): Upcast[] {
+function upcastsOf(eventType: string, argument: string, upcast: unknown, schemaVersion: number): Upcast[] {
   if (typeof upcast !== "object" || upcast === null) return refuse(argument, "upcast is an object: { 1: …, 2: … }");
   const steps = upcast as Readonly<Record<string, unknown>>;
   const names = Object.keys(steps);
   // Before a list is made: a version that is a date would make it billions long.
   if (names.length > schemaVersion - 1) {
     const own = names.find((name) => !(Number(name) >= 1 && Number(name) < schemaVersion));
-    refuse(`${argument}.${own ?? names.at(-1)}`, `There is no such step up to version ${schemaVersion}`);
+    const step = own ?? names.at(-1);
+    const problem = Number(step) >= 1 ? `leads to version ${Number(step) + 1}` : "is no step from a version";
+    refuse(`${argument}.${step}`, `${eventType}: upcast[${step}] ${problem}, and schemaVersion is ${schemaVersion}`);
   }
   const upcasts: Upcast[] = [];
   for (let version = 1; version < schemaVersion; version++) {
     const step = Object.hasOwn(steps, version) ? steps[version] : undefined;
     if (typeof step !== "function") {
-      return refuse(`${argument}.${version}`, `A function from version ${version} to ${version + 1} is missing`);
+      return refuse(
+        `${argument}.${version}`,
+        `${eventType}: upcast[${version}], a function from version ${version} to ${version + 1}, is missing`,
+      );
     }
     upcasts.push(step as Upcast);
   }

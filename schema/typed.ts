@@ -15,7 +15,7 @@ import { TypedStore } from "./typed_store.ts";
  * `readAll` no commit that is left without events. `limit` and `last` count what is stored. Disposing of the view
  * disposes of the store.
  *
- * @throws {InvalidArgumentError} if two catalogues describe one actor type
+ * @throws {InvalidArgumentError} without a catalogue, and if two describe one actor type
  */
 export function typed<const C extends readonly EventCatalogue[]>(
   store: EventStore,
@@ -26,15 +26,20 @@ export function typed<const C extends readonly EventCatalogue[]>(
  * subscription tells `onUndecodable` of what does not fit its schema, and goes on. Disposing of the view disposes of the
  * bus.
  *
- * @throws {InvalidArgumentError} if two catalogues describe one actor type
+ * @throws {InvalidArgumentError} without a catalogue, and if two describe one actor type
  */
 export function typed<const C extends readonly EventCatalogue[]>(
   bus: EventBus,
   ...catalogues: C
 ): EventBus<EventOf<C[number]>>;
 export function typed(storeOrBus: EventStore | EventBus, ...catalogues: readonly EventCatalogue[]): unknown {
+  const { append, subscribe } = (storeOrBus ?? {}) as Partial<EventStore & EventBus>;
+  if (typeof append !== "function" && typeof subscribe !== "function") {
+    throw new InvalidArgumentError(
+      { argument: "storeOrBus" },
+      "The first argument of typed is an event store or an event bus, the others are catalogues: typed(store, Order, …)",
+    );
+  }
   const known = new Catalogues(catalogues);
-  if ("append" in storeOrBus) return new TypedStore(storeOrBus, known);
-  if ("subscribe" in storeOrBus) return new TypedBus(storeOrBus, known);
-  throw new InvalidArgumentError({ argument: "storeOrBus" }, "Neither an event store nor an event bus");
+  return "append" in storeOrBus ? new TypedStore(storeOrBus, known) : new TypedBus(storeOrBus, known);
 }

@@ -18,6 +18,8 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "../store/event_store.ts";
+import { READ_ALL } from "../store/option_names.ts";
+import { checkOptionNames } from "../options.ts";
 import { copyMetadata, rejectEvent } from "../validate.ts";
 import { setBaseStore, viewOf } from "./base_store.ts";
 import type { Catalogues } from "./catalogues.ts";
@@ -55,12 +57,12 @@ export class TypedStore implements EventStore {
     try {
       if (typeof event !== "object" || event === null) rejectEvent("event", "must be an object");
       const own = { ...event }; // once: a getter may change its mind
-      const held = { ...options };
+      const held = copyOf(options);
       return this.#turns.take(
         [own.actorId],
         () => this.#catalogues.encodeWhole(own),
         (encoded) => this.#result(this.#store.saveEvent(encoded, held)),
-        held.signal,
+        held?.signal,
       );
     } catch (error) {
       return Promise.reject(error);
@@ -142,7 +144,10 @@ export class TypedStore implements EventStore {
     return new Mapped(
       () => {
         const wanted = options as ReadAllOptions<Event, string, string>;
+        checkOptionNames("readAll", wanted, READ_ALL);
         filter = new ViewFilter(this.#catalogues, wanted, wanted.onUndecodable);
+        this.#catalogues.checkActorTypes("actorTypes", wanted.actorTypes ?? []);
+        this.#catalogues.checkEventTypes(wanted.eventTypes ?? []);
         return this.#store.readAll<string, string>({ ...wanted, ...filter.behind });
       },
       (commit: Commit) =>
@@ -156,18 +161,22 @@ export class TypedStore implements EventStore {
     const [only, ...others] = this.#catalogues.actorTypes;
     const one = options.actorType === undefined && only !== undefined && others.length === 0;
     return new Mapped(
-      () => this.#store.listActors(one ? { ...options, actorType: only } : options),
+      () => {
+        const { actorType } = options;
+        if (actorType !== undefined) this.#catalogues.checkActorTypes("actorType", [actorType]);
+        return this.#store.listActors(one ? { ...options, actorType: only } : options);
+      },
       (actor) => this.#catalogues.ofType(actorTypeOf(actor.actorId)) && actor,
     );
   }
 
   deleteActor(actorId: string, options?: DeleteOptions): Promise<Commit<never>> {
-    const held = { ...options };
+    const held = copyOf(options);
     return this.#turns.take(
       [actorId],
       () => this.#catalogues.of(actorId),
       () => this.#store.deleteActor(actorId, held),
-      held.signal,
+      held?.signal,
     );
   }
 
@@ -208,7 +217,12 @@ function requestsOf(commits: unknown): CommitRequest<Event, string>[] {
 
 /** As they are at the call. Shared metadata says nothing of any event's schema. */
 function asGiven<O extends AppendOptions | TransactOptions>(options: O | undefined): O | undefined {
-  if (typeof options !== "object" || options === null) return options; // the store refuses it
-  if (options.metadata === undefined) return { ...options };
-  return { ...options, metadata: withoutSchemaVersion(copyMetadata(options.metadata)) };
+  const copy = copyOf(options);
+  if (copy?.metadata === undefined) return copy;
+  return { ...copy, metadata: withoutSchemaVersion(copyMetadata(copy.metadata)) };
+}
+
+/** What are no options is left to the store, which refuses it. */
+function copyOf<O extends object>(options: O | undefined): O | undefined {
+  return typeof options === "object" && options !== null ? { ...options } : options;
 }

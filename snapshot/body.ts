@@ -48,7 +48,7 @@ async function unzip(bytes: Bytes, size: number): Promise<Bytes | undefined> {
 /** What a stream makes of bytes; undefined, as soon as it is known, unless there are fewer than so many. */
 async function through(
   bytes: Bytes,
-  { readable, writable }: { readonly readable: ReadableStream<Bytes>; readonly writable: WritableStream<BufferSource> },
+  { readable, writable }: { readonly readable: ReadableStream<Bytes>; readonly writable: WritableStream<Bytes> },
   fewerThan: number,
 ): Promise<Bytes | undefined> {
   const writer = writable.getWriter();

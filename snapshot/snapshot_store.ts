@@ -29,13 +29,13 @@ export interface Snapshot<out State = unknown> {
   /** ISO 8601, UTC, milliseconds: when it was made. */
   readonly timestamp: string;
   /** The last 100 command ids, so that `execute` need not read them; absent where they are not known. */
-  readonly commands?: readonly CommandRecord[];
+  readonly commands?: readonly CommandRecord[] | undefined;
 }
 
 /** Options of `getLatestSnapshot`. */
 export interface SnapshotOptions extends Abortable {
   /** Only one whose state has this shape. */
-  readonly schemaVersion?: number;
+  readonly schemaVersion?: number | undefined;
 }
 
 /**

@@ -156,7 +156,7 @@ export function errorOf(failure: Failure, stream: string, cause?: unknown): Aeth
       return new ClosedError({ what: "The connection to NATS" }, options);
     case "answer":
       if (failure.meaning === "limit") return new LimitReachedError({ stream, limit: failure.description }, options);
-      if (failure.meaning === "gone") return streamGone(stream, options);
+      if (failure.meaning === "gone") return streamGone(stream, ": it was deleted", options);
       if (failure.meaning === "changed") return streamChanged(stream, failure.description, options);
       return new UnavailableError(
         { reason: failure.meaning === "off" ? `${failure.description}. ${REMEDY}` : failure.description },
@@ -168,9 +168,9 @@ export function errorOf(failure: Failure, stream: string, cause?: unknown): Aeth
 }
 
 /** The error of a namespace that has no stream. */
-export function streamGone(stream: string, options?: ErrorOptions): StreamConfigError {
+export function streamGone(stream: string, reason: string, options?: ErrorOptions): StreamConfigError {
   const differences = [{ setting: "stream", expected: stream, actual: "none" }];
-  return new StreamConfigError({ stream, differences }, `There is no stream ${stream}`, options);
+  return new StreamConfigError({ stream, differences }, `There is no stream ${stream}${reason}`, options);
 }
 
 function streamChanged(stream: string, description: string, options?: ErrorOptions): StreamConfigError {

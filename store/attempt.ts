@@ -112,7 +112,7 @@ export class Attempts<T> {
       if (this.#open === undefined) throw cause;
       const actorIds = this.#writes.map(({ actorId }) => actorId);
       const eventIds = this.#writes.flatMap(({ drafts }) => drafts.map(({ id }) => id));
-      throw new UnknownOutcomeError({ actorIds, eventIds }, { cause });
+      throw new UnknownOutcomeError({ actorIds, eventIds, ...anchorOf(this.#writes, this.#open) }, { cause });
     }
   }
 
@@ -203,4 +203,13 @@ export class Attempts<T> {
     this.#open = undefined;
     if (this.#refusal !== undefined) throw this.#refusal;
   }
+}
+
+/** What an append is safely repeated with, whatever it expected: the version that it went onto. */
+function anchorOf(
+  [write, ...others]: readonly Write[],
+  { commits: [commit] }: Attempt<unknown>,
+): { readonly expectedVersion?: number } {
+  const isAppend = others.length === 0 && write?.version === undefined && (write?.drafts.length ?? 0) > 0;
+  return isAppend && commit !== undefined ? { expectedVersion: commit.version } : {};
 }

@@ -12,7 +12,7 @@ import type { Fence } from "./fence.ts";
  */
 export interface Abortable {
   /** Ends the operation. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is stored together: the unit of order, of atomicity and of resuming. */
@@ -44,34 +44,35 @@ export type ExpectedVersion = number | "any" | "exists";
 export interface AppendOptions extends Abortable {
   /**
    * With a number the append conflicts exactly when the latest version differs, and may be repeated by anyone with the
-   * same event ids: it is stored once. `"any"` repeated by another process has no such anchor, and stores twice.
+   * same event ids: it is stored once. `"any"` has no such anchor: called again, by anyone, it stores again. After an
+   * UNKNOWN_OUTCOME, repeat it with the `expectedVersion` of the error.
    * @default "any"
    */
-  readonly expectedVersion?: ExpectedVersion;
+  readonly expectedVersion?: ExpectedVersion | undefined;
   /** Merged under the metadata of each event. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** Refuses the append (FENCED) once another node has taken the shard over. */
-  readonly fence?: Fence;
+  readonly fence?: Fence | undefined;
 }
 
 /** Options of `saveEvent`. */
 export interface SaveOptions extends Abortable {
   /** Refuses the write (FENCED) once another node has taken the shard over. */
-  readonly fence?: Fence;
+  readonly fence?: Fence | undefined;
 }
 
 /** Options of `deleteActor`. */
 export interface DeleteOptions extends SaveOptions {
   /** What the actor's latest version must be. @default "any" */
-  readonly expectedVersion?: ExpectedVersion;
+  readonly expectedVersion?: ExpectedVersion | undefined;
 }
 
 /** Options of `transact`. */
 export interface TransactOptions extends Abortable {
   /** Merged under the metadata of each event. */
-  readonly metadata?: Metadata;
+  readonly metadata?: Metadata | undefined;
   /** Actors may lie on several shards, and each that is written needs its fence. */
-  readonly fence?: Fence | readonly Fence[];
+  readonly fence?: Fence | readonly Fence[] | undefined;
 }
 
 /** Part of a `transact`. */
@@ -81,7 +82,7 @@ export interface CommitRequest<out E extends Event, Id extends string> {
   /** May be empty with an `expectedVersion`: a check on an actor that is not written. */
   readonly events: readonly NewEvent<EventsFor<E, Id>>[];
   /** What the actor's latest version must be. @default "any" */
-  readonly expectedVersion?: ExpectedVersion;
+  readonly expectedVersion?: ExpectedVersion | undefined;
 }
 
 /**
@@ -97,36 +98,36 @@ export interface AtLeast {
    * the replica that answers has it; what is read later includes it too. UNAVAILABLE if nobody has it in time; a store in
    * memory has all there is. @default 0
    */
-  readonly atLeast?: number;
+  readonly atLeast?: number | undefined;
 }
 
 /** Which part of an actor's events to read. */
 export interface ReadOptions extends Abortable, AtLeast {
   /** Last version, inclusive. */
-  readonly toVersion?: number;
+  readonly toVersion?: number | undefined;
   /** Only commits after this position. */
-  readonly afterPosition?: number;
+  readonly afterPosition?: number | undefined;
   /** Only commits up to this position, inclusive: several actors as of one moment. */
-  readonly toPosition?: number;
+  readonly toPosition?: number | undefined;
   /** At most so many events, from the start of the range. Not together with `last`. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Only the last so many events, in order. */
-  readonly last?: number;
+  readonly last?: number | undefined;
   /** How fresh it must be. @default "session" */
-  readonly consistency?: Consistency;
+  readonly consistency?: Consistency | undefined;
 }
 
 /** Options of `readActor`. */
 export interface ReadActorOptions extends ReadOptions {
   /** First version, inclusive; 0 and 1 both mean all. */
-  readonly fromVersion?: number;
+  readonly fromVersion?: number | undefined;
   /** Only the last so many commits. */
-  readonly lastCommits?: number;
+  readonly lastCommits?: number | undefined;
   /**
    * A commit known from before (a snapshot's): checked, and read on behind it. INVALID_ARGUMENT if it is not this
    * actor's with this version.
    */
-  readonly from?: { readonly position: number; readonly version: number };
+  readonly from?: { readonly position: number; readonly version: number } | undefined;
 }
 
 /** Options of `getLatestVersion`. */
@@ -135,49 +136,49 @@ export interface VersionOptions extends Abortable, AtLeast {
    * `"cached"`: what this store last knew, without a round trip if it knows one, not older than `atLeast`.
    * @default "session"
    */
-  readonly consistency?: "cached" | Consistency;
+  readonly consistency?: "cached" | Consistency | undefined;
 }
 
 /** One filter for every place that reads all: absent means all. */
 export interface EventFilter<E extends Event, Types extends string, ActorTypes extends string> {
   /** Only these events; a commit arrives with those of its events that are meant. */
-  readonly eventTypes?: readonly (Types & E["eventType"])[];
+  readonly eventTypes?: readonly (Types & E["eventType"])[] | undefined;
   /** Only actors of these types. */
-  readonly actorTypes?: readonly (ActorTypes & ActorTypeOf<E["actorId"]>)[];
+  readonly actorTypes?: readonly (ActorTypes & ActorTypeOf<E["actorId"]>)[] | undefined;
   /** Only this actor. */
-  readonly actorId?: string;
+  readonly actorId?: string | undefined;
   /** Only these shards. */
-  readonly shards?: readonly number[];
+  readonly shards?: readonly number[] | undefined;
 }
 
 /** Options of `readAll`. */
 export interface ReadAllOptions<E extends Event, Types extends string, ActorTypes extends string>
   extends EventFilter<E, Types, ActorTypes>, Abortable {
   /** Only commits behind this position. @default 0 */
-  readonly after?: number;
+  readonly after?: number | undefined;
   /**
    * Only commits stored at this moment or later, by `storedAt`: the server's clock, in milliseconds. It says when, never
    * in which order: to resume, use `after`. A Date, or ISO 8601 with its zone.
    */
-  readonly since?: Date | string;
+  readonly since?: Date | string | undefined;
   /** Goes on with what comes: no gap, no duplicate between the two. @default false */
-  readonly live?: boolean;
+  readonly live?: boolean | undefined;
   /** Called once, when everything stored at the time of the call has been delivered. */
-  readonly onCaughtUp?: (position: number) => void;
+  readonly onCaughtUp?: ((position: number) => void) | undefined;
   /** Called now and then with the position reached, also while the filter lets nothing through: where to resume. */
-  readonly onProgress?: (position: number) => void;
+  readonly onProgress?: ((position: number) => void) | undefined;
   /**
    * Told of each stored message that is no commit, or of which parts are missing (EVENT_DECODE), and in a typed view of
    * each event that does not fit its schema (SCHEMA); the reading goes on without it. Left out, the reading rejects with
    * the error; `after: error.position` of an EVENT_DECODE then resumes behind it.
    */
-  readonly onUndecodable?: (error: EventDecodeError | SchemaError) => void;
+  readonly onUndecodable?: ((error: EventDecodeError | SchemaError) => void) | undefined;
 }
 
 /** Options of `listActors`. */
 export interface ListOptions<E extends Event> extends Abortable {
   /** Only actors of this type. */
-  readonly actorType?: ActorTypeOf<E["actorId"]>;
+  readonly actorType?: ActorTypeOf<E["actorId"]> | undefined;
 }
 
 /** A living actor. */

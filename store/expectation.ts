@@ -1,5 +1,6 @@
 /** What a writer expects of an actor, and whether it holds. */
 import { InvalidArgumentError, VersionConflictError } from "../errors.ts";
+import { shown } from "../shown.ts";
 import type { ExpectedVersion } from "./event_store.ts";
 
 /** @throws {InvalidArgumentError} unless it is a version, `"any"` or `"exists"` */
@@ -8,7 +9,7 @@ export function checkExpectedVersion(expected: ExpectedVersion = "any"): Expecte
   if (Number.isSafeInteger(expected) && expected >= 0) return expected;
   throw new InvalidArgumentError(
     { argument: "expectedVersion" },
-    `expectedVersion is an integer from 0, "any" or "exists", not ${String(expected)}`,
+    `expectedVersion is an integer from 0 (of an actor without events), "any" or "exists", not ${shown(expected)}`,
   );
 }
 

@@ -2,6 +2,7 @@
 import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import { shown } from "../shown.ts";
 import type { Commit, EventFilter } from "./event_store.ts";
 
 /** A filter, checked. */
@@ -12,13 +13,21 @@ export interface Filter {
   readonly shards: ReadonlySet<number> | undefined;
 }
 
-/** @throws {InvalidArgumentError} for a shard out of range, {@linkcode InvalidActorIdError} */
+/** @throws {InvalidArgumentError} for what no event can have, {@linkcode InvalidActorIdError} */
 export function checkFilter(filter: EventFilter<Event, string, string>, shards: number): Filter {
   if (filter.actorId !== undefined) checkActorId(filter.actorId);
   for (const argument of ["eventTypes", "actorTypes", "shards"] as const) {
     if (filter[argument] === undefined || Array.isArray(filter[argument])) continue;
     throw new InvalidArgumentError({ argument }, `${argument} is an array`);
   }
+  for (const eventType of filter.eventTypes ?? []) {
+    if (typeof eventType === "string" && eventType !== "") continue;
+    throw new InvalidArgumentError(
+      { argument: "eventTypes" },
+      `An event type is a text that is not empty, not ${shown(eventType)}`,
+    );
+  }
+  for (const actorType of filter.actorTypes ?? []) checkActorType("actorTypes", actorType);
   for (const shard of filter.shards ?? []) {
     if (!Number.isSafeInteger(shard) || shard < 0 || shard >= shards) {
       throw new InvalidArgumentError({ argument: "shards" }, `There are ${shards} shards from 0, not ${shard}`);
@@ -30,6 +39,18 @@ export function checkFilter(filter: EventFilter<Event, string, string>, shards: 
     actorId: filter.actorId,
     shards: filter.shards && new Set(filter.shards),
   };
+}
+
+/**
+ * An id in the place of a type would match nothing, in silence.
+ * @throws {InvalidArgumentError} for what is the type of no actor
+ */
+export function checkActorType(argument: string, actorType: string): void {
+  if (typeof actorType === "string" && actorType !== "" && actorTypeOf(actorType) === actorType) return;
+  const problem = typeof actorType === "string" && actorType !== ""
+    ? `${JSON.stringify(actorType)} is an actor id, of the type ${actorTypeOf(actorType)}: use actorId for one actor`
+    : `An actor type is a text that is not empty, not ${shown(actorType)}`;
+  throw new InvalidArgumentError({ argument }, problem);
 }
 
 /** A date, or a date and a time with its zone. */

@@ -1,6 +1,7 @@
 /** Imports: events from elsewhere, as they are. Goes with any store. */
 import { isAetherError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable, Commit, EventStore } from "./event_store.ts";
 import { type ImportProgress, ImportWindow, type Piece, piecesOf } from "./import_window.ts";
 import { StoredIds } from "./stored_ids.ts";
@@ -18,8 +19,10 @@ export interface ImportOptions<E extends Event = Event> extends Abortable {
    * Called up to ten times a second, and at the end: also before an import rejects, when nothing is under way any more,
    * so that what it says is certain.
    */
-  readonly onProgress?: (progress: ImportProgress<E>) => void;
+  readonly onProgress?: ((progress: ImportProgress<E>) => void) | undefined;
 }
+
+const NAMES = namesOf<ImportOptions>({ onProgress: true, signal: true });
 
 /**
  * Stores events as they are, for migrations, restores, copies: ids, versions, timestamps and metadata stay. The input
@@ -60,6 +63,7 @@ export async function importEvents<E extends Event>(
   items: Iterable<NoInfer<E | Commit<E>>> | AsyncIterable<NoInfer<E | Commit<E>>>,
   options: ImportOptions<E> = {},
 ): Promise<ImportProgress<E>> {
+  checkOptionNames("importEvents", options, NAMES);
   const { signal } = options;
   signal?.throwIfAborted();
   const run = new Import(store, options as ImportOptions);

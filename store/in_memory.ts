@@ -2,6 +2,8 @@ import { checkActorId } from "../actor_id.ts";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
 import { CommitLog, commitOf, isSeal } from "./commit_log.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
+import { shown } from "../shown.ts";
 import type {
   Abortable,
   AppendOptions,
@@ -19,29 +21,35 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "./event_store.ts";
-import { checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
-import { checkConsistency, whole } from "./range.ts";
+import { checkActorType, checkFilter, checkMoment, letsActor, letsEvents } from "./filter.ts";
+import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
+import { checkConsistency, checkFromVersion, whole } from "./range.ts";
 import { checkNamespace, checkShards, DEFAULT_SHARDS } from "./shard.ts";
 import { appendWrite, deleteWrite, saveWrite, transactWrites, type Writer } from "./write.ts";
 
 /** Options of an {@linkcode InMemoryEventStore}. */
 export interface InMemoryOptions<E extends Event = Event> {
   /** 1 to 64 characters of `A-Za-z0-9_-`. @default "default" */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
   /** How many. @default 64 */
-  readonly shards?: number;
+  readonly shards?: number | undefined;
   /** Of timestamps and `storedAt`. @default the machine's */
-  readonly clock?: () => Date;
-  /** Told of every commit, once it is stored. Must not throw or reject: nobody waits for it, and it stays unhandled. */
+  readonly clock?: (() => Date) | undefined;
+  /**
+   * Told of every commit, once it is stored; if it has a namespace, the store's. Must not throw or reject: nobody waits
+   * for it, and it stays unhandled.
+   */
   readonly bus?: {
     /** Told of every event, where there is no `committed`. */
     publish(event: E): Promise<void>;
     /** Told of every commit, deletions too. */
     committed?(commit: Commit<E>): void;
-  };
+  } | undefined;
   /** Bytes of one event as JSON. @default 1048576 */
-  readonly maxEventSize?: number;
+  readonly maxEventSize?: number | undefined;
 }
+
+const NAMES = namesOf<InMemoryOptions>({ namespace: true, shards: true, clock: true, bus: true, maxEventSize: true });
 
 /**
  * Keeps everything in this process, with the semantics of the store on JetStream down to the fields of the errors: for
@@ -75,15 +83,16 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   /**
    * An empty store.
    * @throws {InvalidNamespaceError} if the namespace is not 1 to 64 characters of `A-Za-z0-9_-`
-   * @throws {InvalidArgumentError} for shards or a size that make no sense
+   * @throws {InvalidArgumentError} for shards, a size or a bus that make no sense
    */
   constructor(options: InMemoryOptions<E> = {}) {
+    checkOptionNames("new InMemoryEventStore", options, NAMES);
     const { clock, maxEventSize, namespace = "default", shards = DEFAULT_SHARDS } = options;
     this.namespace = checkNamespace(namespace);
     this.shards = checkShards(shards);
     this.#writer = { shards, now: clock ? () => timeOf(clock()) : Date.now };
     this.#log = new CommitLog(whole("maxEventSize", maxEventSize, 1_048_576), this.#writer.now);
-    this.#bus = options as InMemoryOptions;
+    this.#bus = { bus: checkBus(options.bus, this.namespace) as InMemoryOptions["bus"] };
   }
 
   position(options: Abortable = {}): Promise<number> {
@@ -124,6 +133,8 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
     return this.#answer(options, () => {
+      checkFromVersion(fromVersion);
+      checkOptionNames("getEvents", options, READ);
       const commits = this.#select(actorId, { ...options, fromVersion });
       return commits.flatMap(({ events }) => events) as never;
     });
@@ -133,6 +144,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     actorId: Id,
     options: ReadActorOptions = {},
   ): AsyncIterable<Commit<EventsFor<E, Id>>> {
+    checkOptionNames("readActor", options, READ_ACTOR);
     for (const commit of await this.#answer(options, () => this.#select(actorId, options))) {
       if (!commit.deleted && this.#log.actor(actorId)?.deleted) { // while it was read
         for (const tombstone of this.#select(actorId, {})) yield tombstone as never;
@@ -145,6 +157,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
 
   getLatestVersion(actorId: string, options: VersionOptions = {}): Promise<number> {
     return this.#answer(options, () => {
+      checkOptionNames("getLatestVersion", options, VERSION);
       checkConsistency(options.consistency, ["session", "leader", "cached"]);
       whole("atLeast", options.atLeast, 0);
       const actor = this.#log.actor(actorId);
@@ -156,6 +169,7 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   async *readAll<const Types extends string = string, const ActorTypes extends string = string>(
     options: ReadAllOptions<E, Types, ActorTypes> = {},
   ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
+    checkOptionNames("readAll", options, READ_ALL);
     const { live = false, onCaughtUp, onProgress } = options;
     this.#check(options);
     const filter = checkFilter(options as ReadAllOptions<Event, string, string>, this.shards);
@@ -181,8 +195,10 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
   }
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
+    checkOptionNames("listActors", options, LIST);
     const { actorType } = options;
     this.#check(options);
+    if (actorType !== undefined) checkActorType("actorType", actorType);
     const filter = checkFilter(actorType === undefined ? {} : { actorTypes: [actorType] }, this.shards);
     for (const [actorId, { version, deleted }] of this.#log.actors()) {
       if (deleted || version === 0 || !letsActor(filter, actorId, 0)) continue;
@@ -207,9 +223,10 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
     return Promise.resolve();
   }
 
-  #check({ signal }: Abortable): void {
+  /** Options that are none are refused later. */
+  #check(options: Abortable | null): void {
     if (this.#closed) throw new ClosedError({ what: `The store of ${this.namespace}` });
-    signal?.throwIfAborted();
+    options?.signal?.throwIfAborted();
   }
 
   // All work is done before the promise is there, so that calls take effect in their order.
@@ -259,6 +276,20 @@ export class InMemoryEventStore<E extends Event = Event> implements EventStore<E
       signal?.removeEventListener("abort", wake);
     });
   }
+}
+
+/** Of the option `bus`: what would only show at the first commit, or never. */
+function checkBus<B extends object | undefined>(bus: B, namespace: string): B {
+  if (bus === undefined) return bus;
+  const refuse = (problem: string): never => {
+    throw new InvalidArgumentError({ argument: "bus" }, problem);
+  };
+  if (typeof bus !== "object" || bus === null) refuse(`A bus has publish(event), it is not ${shown(bus)}`);
+  const { namespace: other = namespace, publish, committed } = bus as Readonly<Record<string, unknown>>;
+  if (typeof publish !== "function") refuse("A bus has publish(event), this one has not");
+  if (committed !== undefined && typeof committed !== "function") refuse("committed of a bus is a function");
+  if (other !== namespace) refuse(`The bus is of the namespace ${String(other)}, the store of ${namespace}`);
+  return bus;
 }
 
 function timeOf(date: Date): number {

@@ -2,6 +2,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { checkActorId } from "../actor_id.ts";
 import { ClosedError, UnknownOutcomeError } from "../errors.ts";
 import type { Event, EventsFor, NewEvent, Select } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import { Appender } from "./append.ts";
 import { DirectGet } from "./direct_get.ts";
 import { eraseBefore } from "./erase.ts";
@@ -23,10 +24,11 @@ import type {
   VersionOptions,
 } from "./event_store.ts";
 import { FencedLane } from "./fenced_lane.ts";
+import { checkActorType } from "./filter.ts";
 import { Heads, type Target } from "./heads.ts";
 import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
-import { checkOptions, type JetStreamOptions } from "./jetstream_options.ts";
+import { checkOptions, type JetStreamOptions, OPEN } from "./jetstream_options.ts";
 import { Lanes } from "./lanes.ts";
 import { Leader } from "./leader.ts";
 import { listActors } from "./list.ts";
@@ -34,7 +36,8 @@ import { readStream } from "./live.ts";
 import type { ReaderParts } from "./reader_parts.ts";
 import { type Attributes, harmless, observed, observedItems, type Observer } from "./observer.ts";
 import { Operation } from "./operation.ts";
-import { checkConsistency, whole } from "./range.ts";
+import { LIST, READ, READ_ACTOR, READ_ALL, VERSION } from "./option_names.ts";
+import { checkConsistency, checkFromVersion, whole } from "./range.ts";
 import { shardOfToken } from "./shard.ts";
 import { openStream } from "./stream_config.ts";
 import { Subjects } from "./subjects.ts";
@@ -121,7 +124,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     nc: NatsConnection,
     options: JetStreamOptions,
   ): Promise<JetStreamEventStore<E>> {
-    const { prefix, timeout, namespace } = checkOptions(nc, options);
+    const { prefix, timeout, namespace } = checkOptions(nc, options, OPEN);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const { shards, replicas, create = true, signal } = options;
     const operation = new Operation(timeout, signal);
@@ -172,6 +175,8 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     fromVersion = 0,
     options: ReadOptions = {},
   ): Promise<EventsFor<E, Id>[]> {
+    checkFromVersion(fromVersion);
+    checkOptionNames("getEvents", options, READ);
     this.#check(options);
     const lots = this.#history.lots(this.#target(actorId), { ...options, fromVersion });
     return await this.#observed("getEvents", { actorId }, async () => {
@@ -190,6 +195,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     actorId: Id,
     options: ReadActorOptions = {},
   ): AsyncIterable<Commit<EventsFor<E, Id>>> {
+    checkOptionNames("readActor", options, READ_ACTOR);
     for await (const commit of this.#observedItems("readActor", { actorId }, this.#read(actorId, options))) {
       yield commit as never;
       this.#check(options);
@@ -207,6 +213,7 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
         return known.version;
       }
     }
+    checkOptionNames("getLatestVersion", options, VERSION);
     checkConsistency(consistency, ["session", "leader", "cached"]);
     whole("atLeast", atLeast, 0);
     const operation = this.#operation(options);
@@ -222,11 +229,16 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     options: ReadAllOptions<E, Types, ActorTypes> = {},
   ): AsyncIterable<Commit<Select<E, Types, ActorTypes>>> {
     const untyped = options as ReadAllOptions<Event, string, string>;
-    const commits = readStream(this.#parts, untyped, () => this.#untilClosed(options));
+    const commits = readStream(this.#parts, untyped, () => {
+      checkOptionNames("readAll", options, READ_ALL);
+      return this.#untilClosed(options);
+    });
     return this.#observedItems("readAll", {}, commits) as AsyncIterable<never>;
   }
 
   async *listActors(options: ListOptions<E> = {}): AsyncIterable<ListedActor> {
+    checkOptionNames("listActors", options, LIST);
+    if (options.actorType !== undefined) checkActorType("actorType", options.actorType);
     const actors = listActors(this.#parts, options.actorType, this.#untilClosed(options));
     yield* this.#observedItems("listActors", {}, actors);
   }
@@ -255,14 +267,15 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     return Promise.resolve();
   }
 
-  #check({ signal }: Abortable): void {
+  /** Options that are none are refused later. */
+  #check(options: Abortable | null): void {
     this.#closing.signal.throwIfAborted();
-    signal?.throwIfAborted();
+    options?.signal?.throwIfAborted();
   }
 
-  #operation(options: Abortable): Operation {
+  #operation(options: Abortable | null): Operation {
     this.#check(options);
-    return new Operation(this.#timeout, options.signal);
+    return new Operation(this.#timeout, options?.signal);
   }
 
   #untilClosed(options: Abortable): AbortSignal {

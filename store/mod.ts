@@ -9,5 +9,5 @@ export type { ImportProgress } from "./import_window.ts";
 export { InMemoryEventStore, type InMemoryOptions } from "./in_memory.ts";
 export { JetStreamEventStore } from "./jetstream.ts";
 export type { JetStreamOptions } from "./jetstream_options.ts";
-export type * from "./observer.ts";
+export type { Attributes, Observed, Observer } from "./observer.ts";
 export { shardOf } from "./shard.ts";

@@ -1,6 +1,7 @@
 /** Which part of an actor's history is read: decided here once for every store. */
 import { InvalidArgumentError } from "../errors.ts";
 import type { Commit, Consistency, ReadActorOptions } from "./event_store.ts";
+import { shown } from "../shown.ts";
 import type { Part } from "./wire.ts";
 
 /** A range, checked; all bounds are inclusive but `afterPosition`. */
@@ -43,6 +44,15 @@ export function checkRange(options: ReadActorOptions): Range {
   };
 }
 
+/** @throws {InvalidArgumentError} for options in the place of the version, which is often left out */
+export function checkFromVersion(fromVersion: unknown): void {
+  if (typeof fromVersion !== "object" || fromVersion === null) return;
+  throw new InvalidArgumentError(
+    { argument: "fromVersion" },
+    "fromVersion is an integer from 0, not an object: options are the third argument of getEvents",
+  );
+}
+
 /** The error of a `from` that is not a commit of the actor. */
 export function notThisCommit(actorId: string, from: NonNullable<ReadActorOptions["from"]>): InvalidArgumentError {
   return new InvalidArgumentError(
@@ -76,7 +86,7 @@ export function isAbove(
 export function whole(argument: string, value: number | undefined, absent: number): number {
   if (value === undefined && !Number.isNaN(absent)) return absent;
   if (value !== undefined && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError({ argument }, `${argument} is an integer from 0, not ${String(value)}`);
+  throw new InvalidArgumentError({ argument }, `${argument} is an integer from 0, not ${shown(value)}`);
 }
 
 /** @throws {InvalidArgumentError} for a word that is none */
@@ -84,7 +94,7 @@ export function checkConsistency(value: "cached" | Consistency | undefined, allo
   if (value === undefined || allowed.includes(value)) return;
   throw new InvalidArgumentError(
     { argument: "consistency" },
-    `consistency is one of ${allowed.join(", ")}, not ${value}`,
+    `consistency is one of ${allowed.join(", ")}, not ${shown(value)}`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** Shards: the unit of distribution, of parallel projection and of scaling out. */
 import { checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, InvalidNamespaceError } from "../errors.ts";
+import { shown } from "../shown.ts";
 
 /** Of a new namespace. */
 export const DEFAULT_SHARDS = 64;
@@ -32,7 +33,10 @@ export function fnv(hash: number, code: number): number {
 /** @throws {InvalidArgumentError} unless it is an integer from 1 to 65,536 */
 export function checkShards(shards: number): number {
   if (Number.isSafeInteger(shards) && shards >= 1 && shards <= MAX_SHARDS) return shards;
-  throw new InvalidArgumentError({ argument: "shards" }, `shards is an integer from 1 to ${MAX_SHARDS}, not ${shards}`);
+  throw new InvalidArgumentError(
+    { argument: "shards" },
+    `shards is an integer from 1 to ${MAX_SHARDS}, not ${shown(shards)}`,
+  );
 }
 
 /** @throws {InvalidNamespaceError} unless it is 1 to 64 characters of `A-Za-z0-9_-` */

@@ -76,7 +76,7 @@ export async function openStream(
   }
   const found = await findStream(api, operation);
   checkServer(api.nc); // by now it is known
-  if (found === undefined && !create) throw streamGone(api.stream);
+  if (found === undefined && !create) throw streamGone(api.stream, ", and `create` is false");
   const info = found ?? await createStream(api, { ...configOf(namespace, wanted), num_replicas: replicas }, operation);
   const actual = Number(info.config.metadata?.["aether.shards"]);
   const valid = Number.isSafeInteger(actual) && actual >= 1;
@@ -184,9 +184,11 @@ function notMade(
   const expected = JSON.stringify(config[setting === "replicas" ? "num_replicas" : setting] ?? config);
   return new StreamConfigError(
     { stream, differences: [{ setting, expected, actual: description }] },
-    `${stream} could not be made: ${description}. Make it with what else your server asks for; all that Aether needs is ${
-      JSON.stringify(config)
-    }`,
+    setting === "replicas" && Number(expected) > 1
+      ? `replicas: ${expected} needs a cluster of at least as many servers: ${stream} could not be made, ${description}`
+      : `${stream} could not be made: ${description}. Make it with what else your server asks for; all that Aether needs is ${
+        JSON.stringify(config)
+      }`,
   );
 }
 

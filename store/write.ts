@@ -2,6 +2,7 @@
 import { checkActorId } from "../actor_id.ts";
 import { InvalidArgumentError, InvalidEventError, InvalidTransactionError } from "../errors.ts";
 import { copyEvent, type Event, eventOf, type Metadata, type NewEvent } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import {
   checkEventType,
   checkId,
@@ -11,10 +12,12 @@ import {
   copyMetadata,
   rejectEvent,
   timestampOf,
+  withPlace,
 } from "../validate.ts";
 import type { AppendOptions, CommitRequest, DeleteOptions, SaveOptions, TransactOptions } from "./event_store.ts";
 import { checkExpectedVersion, type Expectation } from "./expectation.ts";
 import { type Fence, fenceOf } from "./fence.ts";
+import { APPEND, COMMIT, DELETE, SAVE, TRANSACT } from "./option_names.ts";
 import { shardOfToken } from "./shard.ts";
 
 /** An event before it has a version. */
@@ -55,9 +58,11 @@ export function appendWrite(
   actorId: string,
   events: readonly NewEvent[],
   options: Omit<AppendOptions, "fence"> & Pick<TransactOptions, "fence"> = {},
+  /** Before the place of an event, in the text of an error. */
+  place = "",
 ): Write {
   const token = checkActorId(actorId);
-  checkOptions(options);
+  checkOptionNames("append", options, APPEND);
   const expected = checkExpectedVersion(options.expectedVersion);
   if (!Array.isArray(events)) throw new InvalidArgumentError({ argument: "events" }, "events must be an array");
   if (events.length === 0 && expected === "any") {
@@ -70,14 +75,14 @@ export function appendWrite(
   let given = false;
   for (let index = 0; index < events.length; index++) {
     const event = events[index] as NewEvent;
-    if (typeof event !== "object" || event === null) rejectEvent(`events[${index}]`, "must be an object");
+    if (typeof event !== "object" || event === null) rejectEvent(`${place}events[${index}]`, "must be an object");
     if (event.id === undefined) named = false;
     else given = true;
     try {
       drafts.push(draftOf(writer, event, shared));
     } catch (error) {
-      if (events.length === 1 || !(error instanceof InvalidEventError)) throw error;
-      throw new InvalidEventError({ path: error.path }, `events[${index}]: ${error.message}`, { cause: error });
+      if (events.length === 1 && place === "" || !(error instanceof InvalidEventError)) throw error;
+      throw withPlace(error, `${place}events[${index}].`);
     }
   }
   if (drafts.length > 1 && given) checkDistinct(drafts);
@@ -98,21 +103,16 @@ function draftOf(writer: Writer, event: NewEvent, shared: Metadata | undefined):
   const own = copyMetadata(metadata);
   return {
     id: id === undefined ? crypto.randomUUID() : checkId(id),
-    eventType: checkEventType(eventType),
+    eventType: checkEventType(eventType, event),
     data: copyData(data),
     timestamp: timestamp === undefined ? timestampOf(writer.now()) : checkTimestamp(timestamp),
     metadata: shared && own ? { ...shared, ...own } : own ?? shared,
   };
 }
 
-/** @throws {InvalidArgumentError} for a version where the options belong, which would otherwise check nothing */
-function checkOptions(options: unknown): void {
-  if (typeof options === "object" && options !== null) return;
-  throw new InvalidArgumentError({ argument: "options" }, "options must be an object: { expectedVersion, … }");
-}
-
 /** @throws as `saveEvent` says */
 export function saveWrite(writer: Writer, event: Event, options: SaveOptions = {}): Write {
+  checkOptionNames("saveEvent", options, SAVE);
   const { id, eventType, actorId, version, data, timestamp, metadata } = copyEvent(event);
   const token = checkActorId(actorId);
   const shard = shardOfToken(token, writer.shards);
@@ -134,11 +134,18 @@ export function transactWrites(
   commits: readonly CommitRequest<Event, string>[],
   options: TransactOptions = {},
 ): Write[] {
+  checkOptionNames("transact", options, TRANSACT);
   if (!Array.isArray(commits)) throw new InvalidArgumentError({ argument: "commits" }, "commits is an array");
   // Read once: a getter may change its mind.
   const requests = commits.map((commit: CommitRequest<Event, string>, index) => {
-    if (typeof commit === "object" && commit !== null && Array.isArray(commit.events)) return { ...commit };
-    throw new InvalidArgumentError({ argument: `commits[${index}]` }, "A commit has an actorId and an array of events");
+    if (typeof commit !== "object" || commit === null || !Array.isArray(commit.events)) {
+      throw new InvalidArgumentError(
+        { argument: `commits[${index}]` },
+        "A commit has an actorId and an array of events",
+      );
+    }
+    checkOptionNames(`commits[${index}]`, commit, COMMIT);
+    return { ...commit };
   });
   const actorIds = requests.map(({ actorId }) => actorId);
   const twice = actorIds.filter((actorId, index) => actorIds.indexOf(actorId) !== index);
@@ -155,7 +162,7 @@ export function transactWrites(
   if (!requests.some(({ events }) => events.length > 0)) {
     throw new InvalidTransactionError({ actorIds }, "No commit of the transaction has events");
   }
-  return requests.map(({ actorId, events, expectedVersion }) => {
+  return requests.map(({ actorId, events, expectedVersion }, index) => {
     // A check is not a write: it needs no fence.
     const fence = events.length > 0 ? options.fence : undefined;
     const { metadata } = options;
@@ -163,12 +170,13 @@ export function transactWrites(
       ...(expectedVersion !== undefined && { expectedVersion }),
       ...(metadata && { metadata }),
       ...(fence && { fence }),
-    });
+    }, `commits[${index}] (${actorId}), `);
   });
 }
 
 /** @throws as `deleteActor` says */
 export function deleteWrite(writer: Writer, actorId: string, options: DeleteOptions = {}): Write {
+  checkOptionNames("deleteActor", options, DELETE);
   const token = checkActorId(actorId);
   const shard = shardOfToken(token, writer.shards);
   const expectation = { expected: checkExpectedVersion(options.expectedVersion), gap: false };

@@ -30,7 +30,7 @@ export interface EventStoreConformanceOptions {
    * `open` called twice with one namespace gives two stores over the same events: the cases that race or repeat then go
    * over several of them, as several processes would. @default false
    */
-  readonly shared?: boolean;
+  readonly shared?: boolean | undefined;
 }
 
 /**

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import type { NewEvent } from "../event.ts";
 
-/** What an error must be: of a class, with a message that matches, or any. */
+/** What an error must be: of a class, with a message that matches, or one of which a function says that it is right. */
 // deno-lint-ignore no-explicit-any
-export type ExpectedError = (abstract new (...args: any[]) => Error) | RegExp;
+export type ExpectedError = (abstract new (...args: any[]) => Error) | RegExp | ((error: unknown) => boolean);
 
 /** What came of it. */
 export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
@@ -51,12 +51,23 @@ export function assertError(outcome: Outcome<readonly NewEvent[]>, expected: Exp
   }
   const { error } = outcome;
   if (expected === undefined) return;
-  const fits = expected instanceof RegExp
-    ? expected.test(error instanceof Error ? error.message : String(error))
-    : error instanceof expected;
+  let fits: boolean;
+  let wanted = "one that the function is true for";
+  if (expected instanceof RegExp) {
+    fits = expected.test(error instanceof Error ? error.message : String(error));
+    wanted = `an error like ${expected}`;
+  } else if (isErrorClass(expected)) {
+    fits = error instanceof expected;
+    wanted = expected.name;
+  } else fits = (expected as (error: unknown) => boolean)(error);
   if (fits) return;
-  const wanted = expected instanceof RegExp ? `an error like ${expected}` : expected.name;
   throw new assert.AssertionError({ message: `It was refused by ${String(error)}, not by ${wanted}` });
+}
+
+/** By what its instances inherit: also a class of another realm. */
+function isErrorClass(expected: Exclude<ExpectedError, RegExp>): expected is abstract new () => Error {
+  const { prototype } = expected as { readonly prototype?: unknown };
+  return typeof prototype === "object" && prototype !== null && "message" in prototype;
 }
 
 /** The failure of a test that expected events. */

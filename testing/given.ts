@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { actorTypeOf } from "../actor_id.ts";
 import { copyEvent, type Event, type NewEvent } from "../event.ts";
+import { checkDecider, decidedEvents } from "../decider/check.ts";
 import type { Decider } from "../decider/decider.ts";
 import { execute } from "../decider/execute.ts";
 import { load } from "../decider/load.ts";
@@ -20,7 +21,7 @@ export interface Decision<State, E extends Event> {
   expectEvents(events: readonly NewEvent<E>[]): void;
   /** No event. */
   expectNothing(): void;
-  /** A refusal. */
+  /** A refusal: of this class, with a message like this, or for which the function is true. */
   expectError(error?: ExpectedError): void;
   /** The state behind it. */
   expectState(state: State): void;
@@ -32,7 +33,7 @@ export interface StoredDecision<State, E extends Event> {
   expectEvents(events: readonly NewEvent<E>[]): Promise<void>;
   /** No event: nothing was stored. */
   expectNothing(): Promise<void>;
-  /** A refusal: nothing was stored. */
+  /** A refusal, as of {@linkcode Decision}: nothing was stored. */
   expectError(error?: ExpectedError): Promise<void>;
   /** The state that `execute` gave, and that a load gives. */
   expectState(state: State): Promise<void>;
@@ -52,11 +53,12 @@ export interface Given<State, Command, E extends Event> {
 /** Options of `on`. */
 export interface GivenOptions {
   /** Whose. @default a new one of the type of `decider.events`, or of the type `test` */
-  readonly actorId?: string;
+  readonly actorId?: string | undefined;
 }
 
 /**
- * Tests a decider as the pure function that it is, in any test runner.
+ * Tests a decider as the pure function that it is, in any test runner. States are frozen: a `decide` or an `evolve` that
+ * changes what it is given fails.
  *
  * @example
  * ```ts
@@ -83,6 +85,7 @@ export function given<State, Command, E extends Event>(
   decider: Decider<State, Command, E>,
   events: readonly NoInfer<NewEvent<E>>[] = [],
 ): Given<State, Command, E> {
+  checkDecider(decider);
   return {
     when: (command) => decisionOf(decider, events, command),
     on: (store, { actorId = newActorId(decider) } = {}) => ({
@@ -98,11 +101,11 @@ function decisionOf<State, Command, E extends Event>(
 ): Decision<State, E> {
   const actorId = newActorId(decider);
   const before = folded(decider, actorId, decider.initialState(), 0, events.map((event) => encoded(decider, event)));
-  const outcome = attempt(() => {
-    const decided = decider.decide(command, before);
-    const list = (Array.isArray(decided) ? decided : [decided]) as readonly NewEvent<E>[];
-    return list.map((event) => encoded(decider, event));
-  });
+  frozen(before);
+  const decision = attempt(() => decider.decide(command, before));
+  // What is no decision is no refusal either.
+  const list = "value" in decision ? decidedEvents(decision.value) as readonly NewEvent<E>[] : [];
+  const outcome = "error" in decision ? decision : attempt(() => list.map((event) => encoded(decider, event)));
   const decided = (): readonly NewEvent<E>[] => {
     if ("error" in outcome) throw refused(outcome.error);
     return outcome.value;
@@ -181,8 +184,17 @@ function folded<State, Command, E extends Event>(
 ): State {
   return events.reduce((state, event) => {
     const { id = crypto.randomUUID(), timestamp = new Date().toISOString() } = event;
+    frozen(state);
     return evolved(decider, state, copyEvent({ ...event, id, timestamp, actorId, version: ++version } as unknown as E));
   }, before);
+}
+
+/** A state is never changed but replaced: plain objects and arrays are frozen, so that whoever changes one is told. */
+function frozen(state: unknown): void {
+  if (typeof state !== "object" || state === null || Object.isFrozen(state)) return;
+  if (!Array.isArray(state) && Object.getPrototypeOf(state) !== Object.prototype) return;
+  Object.freeze(state);
+  for (const part of Object.values(state)) frozen(part);
 }
 
 function newActorId<State, Command, E extends Event>({ events }: Decider<State, Command, E>): string {

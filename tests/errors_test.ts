@@ -24,10 +24,22 @@ describe("errors", () => {
     assert.match(error.stack ?? "", /errors_test/);
   });
 
+  it("UnknownOutcomeError says how the write is repeated so that it is stored once", () => {
+    const says = (fields: Partial<errors.ErrorFields["UNKNOWN_OUTCOME"]>, text: RegExp): void => {
+      const { message } = new errors.UnknownOutcomeError({ actorIds: ["a"], eventIds: ["e"], ...fields });
+      assert.match(message, text);
+    };
+    says({ expectedVersion: 0 }, /unknown: repeat it with the event ids of this error and expectedVersion: 0$/);
+    says({ expectedVersion: 3, commandId: "c" }, /unknown: repeat it with the same commandId$/);
+    says({}, /unknown: repeat it as it was$/); // `saveEvent`
+    says({ actorIds: ["a", "b"], eventIds: [] }, /a, b is stored is unknown: repeat it as it was$/);
+    says({ actorIds: ["a", "b"] }, /if none of them was a number, look for the event ids/);
+  });
+
   it("are instances of their class, of AetherError and of Error, and of no other class", () => {
     for (const [name, one] of classes) {
       const make = one as unknown as new (fields: object, problem?: string) => Error;
-      const error = new make({ actorIds: [], missing: [], issues: [] }, "problem");
+      const error = new make({ actorIds: [], eventIds: [], missing: [], issues: [] }, "problem");
       assert.equal(error.name, name);
       assert.ok(error instanceof AetherError && error instanceof Error && error instanceof make, name);
       for (const [other, two] of classes) {

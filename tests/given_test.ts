@@ -56,6 +56,37 @@ describe("given, when, expect", () => {
     assert.throws(() => decision.expectEvents([{ ...event, metadata: { source: "else" } }]), shows("shop", "else"));
   });
 
+  it("takes a function that looks at the refusal", () => {
+    const refused = given(counter, FIVE).when({ add: -6 });
+    refused.expectError((error) => error instanceof RangeError && error.message.startsWith("5"));
+    refused.expectError(Error);
+    refused.expectError(function (error) {
+      return error instanceof RangeError;
+    });
+    assert.throws(() => refused.expectError(() => false), shows("5 is less than 6", "the function is true for"));
+  });
+
+  it("finds a decide or an evolve that changes a state, and a decide that gives nothing", () => {
+    const changing = {
+      ...counter,
+      evolve(state: { sum: number; events: number }): { sum: number; events: number } {
+        state.events++;
+        return state;
+      },
+    };
+    assert.throws(() => given(changing, FIVE).when({ add: 1 }), (error) => isAetherError(error, "REPLAY"));
+    const grabbing = {
+      ...counter,
+      decide(_command: unknown, state: { sum: number; events: number }): [] {
+        state.sum = 0;
+        return [];
+      },
+    };
+    given(grabbing, FIVE).when({ add: 1 }).expectError(TypeError);
+    const silent = { ...counter, decide: () => undefined as never };
+    assert.throws(() => given(silent, FIVE).when({ add: 1 }), /decide gave undefined: is a command not handled/);
+  });
+
   it("says where evolve threw", () => {
     const broken = {
       ...counter,

@@ -30,6 +30,29 @@ try {
 }
 void [JetStreamEventStore, NatsServer];
 `;
+/** Passes on what may be undefined, as one does with `exactOptionalPropertyTypes`. */
+const EXACT = `
+import { createEvent, defineDecider, execute, InMemoryEventStore, load, type Metadata } from "@aether/aether";
+
+declare const some: {
+  readonly signal: AbortSignal | undefined;
+  readonly metadata: Metadata | undefined;
+  readonly text: string | undefined;
+  readonly number: number | undefined;
+  readonly list: readonly string[] | undefined;
+};
+const { signal, metadata, text, number } = some;
+const store = new InMemoryEventStore({ namespace: text, shards: number, bus: undefined, clock: undefined });
+await store.append("x-1", [{ eventType: "A", data: 1, id: text, timestamp: text, metadata }], { signal, metadata, expectedVersion: number });
+await store.transact([{ actorId: "x-1", events: [], expectedVersion: number }], { signal, metadata });
+await store.saveEvent(createEvent({ eventType: "A", actorId: "x-1", version: 1, data: 1, id: text, metadata }), { signal });
+await store.getEvents("x-1", number, { signal, limit: number, toVersion: number });
+store.readAll({ signal, after: number, eventTypes: some.list, onCaughtUp: undefined });
+await store.deleteActor("x-1", { signal, expectedVersion: number });
+const decider = defineDecider({ initialState: () => 0, evolve: (sum: number) => sum, decide: (_: string) => [], snapshot: undefined });
+await execute(store, decider, "x-1", "go", { signal, metadata, commandId: text, retries: number, cache: undefined });
+await load(store, decider, "x-1", { signal, toVersion: number, snapshots: undefined });
+`;
 /** The newest; the version is checked apart from the compiler that Deno has in itself. */
 const TYPESCRIPT = "npm:typescript@7.0.2";
 /** What has programs for users. */
@@ -60,6 +83,7 @@ describe(
       const quickStart = await readFile(new URL("examples/quick_start.ts", root), "utf8");
       await writeFile(join(folder, "quick_start.ts"), quickStart.replace('"../mod.ts"', '"@aether/aether"'));
       await writeFile(join(folder, "types.ts"), TYPES);
+      await writeFile(join(folder, "exact.ts"), EXACT);
       for (const name of ["@types/node", "@nats-io/transport-node", "valibot", "zod"]) {
         await mkdir(join(folder, "node_modules", dirname(name)), { recursive: true });
         await symlink(await realpath(new URL(`node_modules/${name}`, root)), join(folder, "node_modules", name));
@@ -80,17 +104,23 @@ describe(
       assert.equal(await run(bun, "quick_start.ts"), QUICK_START);
     });
 
-    it("has types that the newest tsc --strict finds", async () => {
+    const tsc = async (...args: string[]): Promise<void> => {
       const options = ["--strict", "--noEmit", "--target", "esnext", "--module", "nodenext", "--types", "node"];
-      // The programs say of themselves where the compiler must object.
-      const programs = (await readdir(join(folder, "usage"))).map((file) => join("usage", file));
-      const more = ["--allowImportingTsExtensions", "types.ts", "quick_start.ts", ...programs];
-      const tsc = ["x", "-y", "-p", TYPESCRIPT, "tsc", ...options, ...more];
       await assert.doesNotReject(
-        run(Deno.execPath(), ...tsc).catch(({ stdout }) => {
+        run(Deno.execPath(), "x", "-y", "-p", TYPESCRIPT, "tsc", ...options, ...args).catch(({ stdout }) => {
           throw new Error(stdout);
         }),
       );
+    };
+
+    it("has types that the newest tsc --strict finds", async () => {
+      // The programs say of themselves where the compiler must object.
+      const programs = (await readdir(join(folder, "usage"))).map((file) => join("usage", file));
+      await tsc("--allowImportingTsExtensions", "types.ts", "quick_start.ts", ...programs);
+    });
+
+    it("takes options that may be undefined, also where tsc is told to be exact", async () => {
+      await tsc("--exactOptionalPropertyTypes", "--skipLibCheck", "exact.ts");
     });
 
     it("opens nothing and loads no transport when it is imported", async () => {

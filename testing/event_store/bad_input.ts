@@ -190,9 +190,45 @@ export const badInput: Promises = {
     await refuse(store.getEvents("order-1", 0, { consistency: "cached" as "session" }), "consistency");
     await refuse(all(store.readAll({ shards: 3 as unknown as number[] })), "shards");
     await refuse(all(store.readAll({ eventTypes: "Added" as unknown as string[] })), "eventTypes");
+    await refuse(all(store.readAll({ eventTypes: [""] })), "eventTypes");
+    for (const none of ["order-1", "order-", "", 7 as unknown as string]) {
+      await refuse(all(store.readAll({ actorTypes: ["order", none] })), "actorTypes");
+      await refuse(all(store.listActors({ actorType: none })), "actorType");
+    }
     await refuse(all(store.readActor("order-1", { from: {} as { position: number; version: number } })), "from");
     await refuse(store.transact([null as never]), "commits[0]");
     assert.equal(await store.position(), 0);
+  },
+
+  async "an option that there is not is an InvalidArgumentError that names it, and nothing is stored"({ store }) {
+    const refuse = async (work: () => unknown, argument: string): Promise<void> => {
+      await rejects((async () => await work())(), "INVALID_ARGUMENT", { argument });
+    };
+    const wrong = { expectVersion: 7 } as object;
+    await refuse(() => store.append("order-1", several(1), wrong), "expectVersion");
+    await refuse(() => store.append("order-1", several(1), { expectVersion: undefined } as object), "expectVersion");
+    await refuse(() => store.saveEvent(eventOf("order-1", 1), wrong), "expectVersion");
+    await refuse(() => store.transact([{ actorId: "order-1", events: several(1) }], wrong), "expectVersion");
+    const commits = [{ actorId: "order-1", events: several(1), ...wrong }] as const;
+    await refuse(() => store.transact(commits), "expectVersion");
+    await refuse(() => store.deleteActor("order-1", wrong), "expectVersion");
+    await refuse(() => store.getEvents("order-1", 0, { fromVersion: 1 } as object), "fromVersion");
+    await refuse(() => all(store.readActor("order-1", { from_version: 1 } as object)), "from_version");
+    await refuse(() => store.getLatestVersion("order-1", { consistent: "leader" } as object), "consistent");
+    await refuse(() => all(store.readAll({ eventType: ["Added"] } as object)), "eventType");
+    await refuse(() => all(store.listActors({ actorTypes: ["order"] } as object)), "actorTypes");
+    for (const none of [null, "leader"] as unknown as readonly object[]) {
+      await refuse(() => store.append("order-1", several(1), none), "options");
+      await refuse(() => store.saveEvent(eventOf("order-1", 1), none), "options");
+      await refuse(() => store.transact([{ actorId: "order-1", events: several(1) }], none), "options");
+      await refuse(() => store.deleteActor("order-1", none), "options");
+      await refuse(() => store.getEvents("order-1", 0, none), "options");
+      await refuse(() => all(store.readActor("order-1", none)), "options");
+      await refuse(() => all(store.readAll(none)), "options");
+    }
+    // Neither is anybody's misspelling.
+    const odd = Object.assign(Object.create({ inherited: 1 }), { [Symbol("own")]: 1 });
+    assert.equal((await store.append("order-1", several(1), odd)).version, 1);
   },
 
   async "a getter is read once"({ store }) {

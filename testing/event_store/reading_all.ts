@@ -252,7 +252,7 @@ export const readingAll: Promises = {
     assert.deepEqual(byId(await all(store.listActors())), ["account-1@1", "order-1@3", "order-2@1", "order@1"]);
     const orders = ["order-1@3", "order-2@1", "order@1"];
     assert.deepEqual(byId(await all(store.listActors({ actorType: "order" }))), orders);
-    for (const actorType of ["none", "", "ord", "x".repeat(9_000), "*", "\ud800"]) {
+    for (const actorType of ["none", "ord", "x".repeat(9_000), "*", "\ud800"]) {
       assert.deepEqual(await all(store.listActors({ actorType })), []);
       assert.deepEqual(await all(store.readAll({ actorTypes: [actorType] })).then(outline), []);
     }

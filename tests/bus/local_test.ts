@@ -89,7 +89,7 @@ describe("LocalEventBus", () => {
   it("reports the errors of subscribers that no onError takes, those of onError, onDeleted and onGap too", async () => {
     const { told, observer } = witness();
     const bus = new LocalEventBus({ namespace: "shop", observer });
-    const store = new InMemoryEventStore({ bus });
+    const store = new InMemoryEventStore({ namespace: "shop", bus });
     const fail = (text: string) => (): never => {
       throw new Error(text);
     };

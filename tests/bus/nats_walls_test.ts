@@ -57,7 +57,7 @@ const id = fc.oneof(
   .filter((text) => text.isWellFormed() && encodeToken(text).length <= 512);
 const filter: fc.Arbitrary<Given> = fc.record({
   eventTypes: fc.subarray(TYPES),
-  actorTypes: fc.array(fc.oneof(id.map(actorTypeOf), id), { maxLength: 4 }),
+  actorTypes: fc.array(id.map(actorTypeOf), { maxLength: 4 }),
   actorId: id,
   shards: fc.subarray([0, 1, 2, 3, 4]),
   group: fc.constantFrom("g", "*", "a b"),

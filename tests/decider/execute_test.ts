@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  defineDecider,
   type Event,
   type EventStore,
   execute,
@@ -15,6 +16,7 @@ import {
   shardOf,
   StateCache,
 } from "../../mod.ts";
+import { rejects } from "../../testing/event_store/scene.ts";
 import { connectedTo } from "../support/servers.ts";
 import { counter, type CounterEvent, wrapped } from "../support/counter.ts";
 
@@ -41,6 +43,23 @@ function counting(store: EventStore): { readonly store: EventStore; count(): num
   });
   return { store: counted, count: () => count };
 }
+it("defineDecider refuses what is no decider, and policies of snapshots that make no sense", () => {
+  const refused = (decider: object, argument: string): void =>
+    assert.throws(() => defineDecider(decider as typeof counter), { code: "INVALID_ARGUMENT", argument });
+  refused({}, "decider");
+  refused({ ...counter, decide: undefined }, "decider");
+  const policies: [snapshot: object, argument: string][] = [
+    [{}, "snapshot.schemaVersion"],
+    [{ every: 1 }, "snapshot.schemaVersion"],
+    [{ schemaVersion: 1, evry: 1 }, "evry"],
+    [{ schemaVersion: 1, every: 0 }, "snapshot.every"],
+    [{ schemaVersion: 1, after: "1" }, "snapshot.after"],
+    [{ schemaVersion: 1, slowerThan: NaN }, "snapshot.slowerThan"],
+    [{ schemaVersion: 1, when: true }, "snapshot.when"],
+  ];
+  for (const [snapshot, argument] of policies) refused({ ...counter, snapshot }, argument);
+  assert.ok(defineDecider({ ...counter, snapshot: { schemaVersion: 1, every: 100, after: undefined } }));
+});
 
 function keepsItsPromises(open: (namespace: string) => EventStore | Promise<EventStore>): void {
   let count = 0;
@@ -467,6 +486,49 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
       assert.equal(cache.size, 0);
     },
   );
+
+  promises("says which argument is none, for whoever has no types", async (store) => {
+    const no = undefined as never;
+    const refuse = async (promise: Promise<unknown>, argument: string): Promise<void> => {
+      await rejects(promise, "INVALID_ARGUMENT", { argument });
+    };
+    await refuse(execute(no, counter, "counter-1", { add: 1 }), "store");
+    await refuse(execute(store, no, "counter-1", { add: 1 }), "decider");
+    await refuse(execute(counter as never, store as never, "counter-1" as never, { add: 1 } as never), "store");
+    await refuse(execute(store, {} as typeof counter, "counter-1", { add: 1 }), "decider");
+    await refuse(execute(store, { ...counter, evolve: no }, "counter-1", { add: 1 }), "decider");
+    await refuse(execute(store, counter, "counter-1", { add: 1 }, { snapshots: {} as never }), "snapshots");
+    await refuse(load(no, counter, "counter-1"), "store");
+    await refuse(load(store, no, "counter-1" as never), "fold");
+    await refuse(load(store, {} as typeof counter, "counter-1"), "fold");
+    const swapped = (): Promise<unknown> => execute(store, counter, { add: 1 } as never, "counter-1" as never);
+    await rejects(swapped(), "INVALID_ACTOR_ID");
+    await assert.rejects(swapped(), /not an object; execute takes \(store, decider, actorId, command\)$/);
+    assert.equal(await store.position(), 0);
+  });
+
+  promises("says that evolve gave nothing: REPLAY, and nothing is stored", async (store) => {
+    const silent = { ...counter, evolve: () => undefined as never };
+    const error = await rejects(execute(store, silent, "counter-1", { add: 1 }), "REPLAY", { version: 1 });
+    assert.match(String(error), /evolve failed at Added, version 1 of counter-1: it gave undefined: is an event type/);
+    assert.equal(await store.position(), 0);
+    const none = { ...counter, initialState: () => undefined as never, evolve: () => undefined as never };
+    assert.equal(
+      (await execute(store, { ...none, decide: () => [added(1)] as never }, "counter-1", { add: 1 })).version,
+      1,
+    );
+  });
+
+  promises("says after how many retries it gave up", async (store) => {
+    const contested = wrapped(store, {
+      async append(...args) {
+        await store.append("counter-1", [added(1)]);
+        return await store.append(...args);
+      },
+    });
+    const executing = execute(contested, counter, "counter-1", { add: 1 }, { retries: 1 });
+    await assert.rejects(executing, /is at version 2, not 1, after 1 retry \(the option `retries`\)$/);
+  });
 
   promises("takes no odd id of an append for a command's", async (store) => {
     await store.append("counter-1", [{ ...added(1), metadata: { commandId: "" } }]);

@@ -15,6 +15,8 @@ import { connectedTo } from "../support/servers.ts";
 
 const ACTOR_TYPES = [
   ...new Set([...HOSTILE_IDS.map(actorTypeOf), "account", "order", "other", "counter", "a", "b", "c", "x"]),
+  // Asked for, and of no actor.
+  ...["none", "ord", "x".repeat(9_000), "\ud800"],
 ];
 
 /** Lets everything through, so that whatever the suite finds is the view's doing. */

@@ -23,6 +23,9 @@ describe("a catalogue", () => {
     assert.equal(Order.actorType, "order");
     assert.deepEqual([Order.actorTypes, Order.eventTypes], [["order"], ["Placed", "Paid"]]);
     assert.equal(Order.id("1"), "order-1");
+    for (const key of ["", undefined, null, 1] as string[]) {
+      assert.throws(() => Order.id(key), { code: "INVALID_ARGUMENT", argument: "key" });
+    }
     assert.deepEqual(Order.storedTypes(["Paid", "Placed"]), ["Paid", "Placed", "Created", "Opened"]);
     assert.deepEqual(Order.storedTypes(["Created", "Lost"]), []);
     assert.equal(Order.includes(stored("Placed", {})), true);
@@ -53,6 +56,11 @@ describe("a catalogue", () => {
     refuse("definitions.Placed.upcast.0", { schema: any, schemaVersion: 2, upcast: { 0: step, 1: step } });
     refuse("definitions.Placed.upcast.1", { schema: any, upcast: { 1: step } });
     refuse("definitions.Placed.upcast", { schema: any, upcast: step });
+    const says = (definition: unknown, message: RegExp): void =>
+      assert.throws(() => defineEvents("order", { Placed: definition } as never), { message });
+    says({ schema: any, schemaVersion: 2 }, /^Placed: upcast\[1\], a function from version 1 to 2, is missing$/);
+    says({ schema: any, upcast: { 1: step } }, /^Placed: upcast\[1\] leads to version 2, and schemaVersion is 1$/);
+    refuse("schemaversion", { schema: any, schemaversion: 2 });
     refuse("definitions.Placed.upcast.1", { schema: any, schemaVersion: 20_261_127 });
     refuse("definitions.Placed.formerly", { schema: any, formerly: "Created" });
     refuse("definitions.Placed.formerly", { schema: any, formerly: [""] });

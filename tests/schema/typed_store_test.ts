@@ -86,15 +86,23 @@ for (const [where, open] of Object.entries(stores)) {
         (await all(view.readAll(actorTypes && { actorTypes }))).map(({ actorId }) => actorId);
       assert.deepEqual(await actors(shop), ["order-1", "account-1", "order-1"]);
       assert.deepEqual(await actors(typed(raw, Account)), ["account-1"]);
-      assert.deepEqual(await actors(shop, ["account", "person"]), ["account-1"]);
-      assert.deepEqual(await actors(shop, ["person"]), []);
+      assert.deepEqual(await actors(shop, ["account"]), ["account-1"]);
+      await rejects(actors(shop, ["account", "person"]), "INVALID_ARGUMENT", { argument: "actorTypes" });
+      await assert.rejects(
+        actors(shop, ["person"]),
+        /"person" is no actor type of this view, which knows: order, account$/,
+      );
       const listed = async (view: EventStore, actorType?: string): Promise<string[]> =>
         (await all(view.listActors(actorType === undefined ? {} : { actorType }))).map(({ actorId }) => actorId)
           .toSorted();
       assert.deepEqual(await listed(shop), ["account-1", "order-1"]);
       assert.deepEqual(await listed(typed(raw, Order)), ["order-1"]);
       assert.deepEqual(await listed(shop, "order"), ["order-1"]);
-      assert.deepEqual(await listed(shop, "person"), []);
+      await rejects(listed(shop, "person"), "INVALID_ARGUMENT", { argument: "actorType" });
+      for (const none of ["Nope", "Created"]) { // the second is a former name
+        const reading = all((typed(raw, Order) as EventStore).readAll({ eventTypes: ["Placed", none] }));
+        await rejects(reading, "INVALID_ARGUMENT", { argument: "eventTypes" });
+      }
       assert.deepEqual(await listed(raw), ["account-1", "order-1", "person-1"]);
       await raw.deleteActor("person-1");
       await shop.deleteActor("account-1");
@@ -326,7 +334,14 @@ describe("typed", () => {
   it("refuses two catalogues for one actor type, and takes one twice", () => {
     const raw = new InMemoryEventStore();
     assert.throws(() => typed(raw, Order, Account, Young), { code: "INVALID_ARGUMENT", argument: "catalogues" });
-    assert.throws(() => typed({} as EventStore, Order), { code: "INVALID_ARGUMENT" });
+    for (const none of [{}, undefined, null, 7, Order]) {
+      const wrong = { code: "INVALID_ARGUMENT", argument: "storeOrBus" };
+      assert.throws(() => typed(none as never as EventStore, raw as never), wrong);
+    }
+    for (const none of [{ Opened: {} }, undefined, raw]) {
+      assert.throws(() => typed(raw, Order, none as never), { code: "INVALID_ARGUMENT", argument: "catalogues[1]" });
+    }
+    assert.throws(() => typed(raw), { code: "INVALID_ARGUMENT", argument: "catalogues" });
     assert.ok(typed(raw, Order, Order));
   });
 

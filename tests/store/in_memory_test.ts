@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { type Commit, InMemoryEventStore } from "../../mod.ts";
+import { type Commit, InMemoryEventStore, LocalEventBus } from "../../mod.ts";
 import { added, all, rejects, several, upTo } from "../../testing/event_store/scene.ts";
 
 it("tells its bus of every commit in order, also of those that the bus itself brings about", async () => {
@@ -44,6 +44,22 @@ it("tells a bus without `committed` of every event, and not before all of a tran
   });
   await store.transact([{ actorId: "a-1", events: several(1) }, { actorId: "b-1", events: several(2) }]);
   assert.deepEqual(told, ["a-1@1", "b-1@1", "b-1@2"]);
+});
+
+it("refuses a bus that is none, or of another namespace", () => {
+  const refused = [
+    {},
+    { publish: 1 },
+    { publish() {}, committed: 1 },
+    null,
+    "bus",
+    new LocalEventBus({ namespace: "other" }),
+  ];
+  for (const bus of refused as never[]) {
+    assert.throws(() => new InMemoryEventStore({ bus }), { code: "INVALID_ARGUMENT", argument: "bus" });
+  }
+  const namespace = "other";
+  assert.ok(new InMemoryEventStore({ namespace, bus: new LocalEventBus({ namespace }) }));
 });
 
 it("takes its time from the clock that it is given, and refuses one that does not go", async () => {

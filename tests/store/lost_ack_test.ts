@@ -183,6 +183,26 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
       assert.deepEqual([result.duplicate, result.version], [true, 1 + ids.length]);
       assert.deepEqual(await idsOf(beside, "a"), ["first", ...ids]);
     }, { timeout: 500 });
+
+    it("until the deadline, of appends that expect no version: the error says what to repeat them with", async () => {
+      for (const expectedVersion of ["any", "exists"] as const) {
+        for (const arrives of [true, false]) {
+          const { network, store, beside, fresh } = await scene(undefined, 500);
+          network.swallow(
+            arrives ? ({ to, answerTo = "" }) => to === "client" && !answerTo.includes("DIRECT.GET") : isPublish,
+          );
+          const events = upTo(3).map((number) => added(number));
+          const error = await rejects(store.append("a", events, { expectedVersion }), "UNKNOWN_OUTCOME");
+          assert.equal(error.expectedVersion, 1);
+          assert.match(String(error), /with the event ids of this error and expectedVersion: 1$/);
+          const named = events.map((event, index) => ({ ...event, id: error.eventIds[index] as string }));
+          const again = async (): Promise<AppendResult> =>
+            await (await fresh()).append("a", named, { expectedVersion: error.expectedVersion as number });
+          assert.deepEqual([(await again()).duplicate, (await again()).duplicate], [arrives, true]);
+          assert.deepEqual(await idsOf(beside, "a"), ["first", ...error.eventIds]);
+        }
+      }
+    });
   });
 }
 
