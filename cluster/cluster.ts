@@ -1,7 +1,9 @@
 import type { NatsConnection } from "@nats-io/nats-core";
-import { ClosedError } from "../errors.ts";
+import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Decider } from "../decider/decider.ts";
 import type { Event, OwnId } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
+import { shown } from "../shown.ts";
 import type { Abortable, AppendResult, EventStore } from "../store/event_store.ts";
 import { JetStreamApi } from "../store/jetstream_api.ts";
 import { Operation } from "../store/operation.ts";
@@ -15,7 +17,14 @@ import { ClusterChanges, type ClusterEvent } from "./cluster_changes.ts";
 import { CommandServer } from "./command_server.ts";
 import { NatsCommands } from "./nats_commands.ts";
 import { NatsFences } from "./nats_fences.ts";
-import { checkFacts, checkNodeId, type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
+import {
+  checkFacts,
+  checkNodeId,
+  CLUSTER_NATS_NAMES,
+  type ClusterNatsOptions,
+  natsPorts,
+  NEVER,
+} from "./nats_ports.ts";
 import { ClusterNode } from "./node.ts";
 import { OwnedShards } from "./owned_shards.ts";
 import type { OwnedShard } from "./ownership.ts";
@@ -38,6 +47,15 @@ export interface ClusterOptions extends ClusterNatsOptions {
   /** Milliseconds that the work of a shard may take to return before it is given up all the same. @default 10000 */
   readonly drain?: number | undefined;
 }
+
+const NAMES = namesOf<ClusterOptions>({
+  ...CLUSTER_NATS_NAMES,
+  nodeId: true,
+  metadata: true,
+  weight: true,
+  fenced: true,
+  drain: true,
+});
 
 /** What a cluster is made of. */
 interface ClusterParts {
@@ -89,10 +107,14 @@ export class Cluster implements AsyncDisposable {
    * @throws {UnavailableError} without JetStream or a server that answers in time
    */
   static async join(nc: NatsConnection, options: ClusterOptions): Promise<Cluster> {
+    checkOptionNames("Cluster.join", options, NAMES);
     const nodeId = checkNodeId(options.nodeId);
     const metadata = checkFacts(options.metadata);
     const drain = whole("drain", options.drain, DRAIN);
     const { fenced = false, weight = 1, replicas, signal = NEVER } = options;
+    if (!(Number.isFinite(weight) && weight > 0)) {
+      throw new InvalidArgumentError({ argument: "weight" }, `weight is a number above 0, not ${shown(weight)}`);
+    }
     const { ports, namespace, timeout, prefix, ...opened } = natsPorts(nc, options);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const { clock, observer } = ports;

@@ -1,12 +1,21 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { ClosedError } from "../errors.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
 import type { Leadership } from "./candidate.ts";
 import { aborted, hasReturned } from "./crew.ts";
 import { Election } from "./election.ts";
 import { Lives } from "./lives.ts";
 import { candidateKey } from "./names.ts";
-import { checkName, checkNodeId, type ClusterNatsOptions, type NatsPorts, natsPorts, NEVER } from "./nats_ports.ts";
+import {
+  checkName,
+  checkNodeId,
+  CLUSTER_NATS_NAMES,
+  type ClusterNatsOptions,
+  type NatsPorts,
+  natsPorts,
+  NEVER,
+} from "./nats_ports.ts";
 import { Presence, type Stage } from "./presence.ts";
 
 /** Options of `LeaderElection.campaign`. */
@@ -16,6 +25,8 @@ export interface ElectionOptions extends ClusterNatsOptions {
   /** Who this candidate is to the others. */
   readonly nodeId?: string | undefined;
 }
+
+const NAMES = namesOf<ElectionOptions>({ ...CLUSTER_NATS_NAMES, name: true, nodeId: true });
 
 /** The record of a candidate: the proof that the store takes its writes. */
 interface CandidateRecord {
@@ -71,6 +82,7 @@ export class LeaderElection implements AsyncDisposable {
    * @throws {UnavailableError} without JetStream or a server that answers in time
    */
   static async campaign(nc: NatsConnection, options: ElectionOptions): Promise<LeaderElection> {
+    checkOptionNames("LeaderElection.campaign", options, NAMES);
     const nodeId = checkNodeId(options.nodeId);
     const name = checkName("name", options.name ?? "leader");
     const ports = natsPorts(nc, options);

@@ -14,6 +14,7 @@ import {
   findStream,
   type StreamInfo,
 } from "../store/stream_config.ts";
+import { Subjects } from "../store/subjects.ts";
 import { EXPECTED_SEQUENCE, type RawMessage } from "../store/wire.ts";
 import type { Bucket, Entry, Written } from "./bucket.ts";
 
@@ -23,8 +24,8 @@ const TRY = 800;
 /** What is asked for. */
 export interface NatsBucketOptions {
   readonly namespace: string;
-  /** Of a new bucket. */
-  readonly replicas: number;
+  /** Of a new bucket; undefined: those of the stream of events. */
+  readonly replicas: number | undefined;
   readonly prefix: string | undefined;
   /** Milliseconds for opening it. */
   readonly timeout: number;
@@ -55,10 +56,12 @@ export function bucketConfig(namespace: string): Record<string, unknown> {
 
 /** Opens buckets of one namespace over one connection. */
 export class NatsBuckets {
+  readonly #nc: NatsConnection;
   readonly #api: JetStreamApi;
   readonly #options: NatsBucketOptions;
 
   constructor(nc: NatsConnection, options: NatsBucketOptions) {
+    this.#nc = nc;
     this.#api = new JetStreamApi(nc, bucketStream(options.namespace), options.prefix);
     this.#options = options;
   }
@@ -68,12 +71,12 @@ export class NatsBuckets {
    * @throws {StreamConfigError} {@linkcode UnsupportedServerError} {@linkcode UnavailableError} {@linkcode PermissionError}
    */
   async open(signal: AbortSignal): Promise<Bucket> {
-    const { namespace, replicas, timeout } = this.#options;
+    const { namespace, timeout } = this.#options;
     const operation = new Operation(timeout, signal);
     const found = await findStream(this.#api, operation);
     checkServer(this.#api.nc); // by now it is known
     const config = bucketConfig(namespace);
-    const info = found ?? await createStream(this.#api, { ...config, num_replicas: replicas }, operation);
+    const info = found ?? await this.#create(config, operation);
     checkConfig(config, info);
     return new NatsBucket(this.#api, namespace, createdOf(info));
   }
@@ -81,6 +84,17 @@ export class NatsBuckets {
   /** Ends what was opened for requests. */
   close(): void {
     this.#api.close();
+  }
+
+  async #create(config: Record<string, unknown>, operation: Operation): Promise<StreamInfo> {
+    const { namespace, prefix, replicas } = this.#options;
+    const events = new JetStreamApi(this.#nc, new Subjects(namespace, 1).stream, prefix);
+    try {
+      const num_replicas = replicas ?? (await findStream(events, operation))?.config.num_replicas ?? 1;
+      return await createStream(this.#api, { ...config, num_replicas }, operation);
+    } finally {
+      events.close();
+    }
   }
 }
 

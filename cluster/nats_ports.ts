@@ -1,6 +1,7 @@
 /** The world of a cluster's parts on NATS. */
 import type { NatsConnection } from "@nats-io/nats-core";
 import { InvalidArgumentError } from "../errors.ts";
+import { shown } from "../shown.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { checkOptions } from "../store/jetstream_options.ts";
 import { harmless, type Observer } from "../store/observer.ts";
@@ -37,18 +38,32 @@ export interface NatsPorts extends AsyncDisposable {
   readonly prefix: string | undefined;
 }
 
+/** The names of what all parts are opened with. */
+export const CLUSTER_NATS_NAMES: Readonly<Record<keyof ClusterNatsOptions, true>> = {
+  namespace: true,
+  replicas: true,
+  domain: true,
+  apiPrefix: true,
+  timeout: true,
+  observer: true,
+  signal: true,
+};
+
 /**
  * Ports over a connection.
  * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
  */
 export function natsPorts(nc: NatsConnection, options: ClusterNatsOptions): NatsPorts {
-  const { replicas = 1, domain, apiPrefix, timeout: asked, namespace: name } = options;
+  const { replicas, domain, apiPrefix, timeout: asked, namespace: name } = options;
   const given = {
     namespace: name,
     ...(domain !== undefined && { domain }),
     ...(apiPrefix !== undefined && { apiPrefix }),
   };
   const { namespace, prefix, timeout } = checkOptions(nc, { ...given, ...(asked !== undefined && { timeout: asked }) });
+  if (replicas !== undefined && !(Number.isSafeInteger(replicas) && replicas >= 1)) {
+    throw new InvalidArgumentError({ argument: "replicas" }, `replicas is an integer from 1, not ${shown(replicas)}`);
+  }
   const buckets = new NatsBuckets(nc, { namespace, replicas, prefix, timeout });
   const nudges = new NatsNudges(nc, namespace);
   const ports: ClusterPorts = {

@@ -1,8 +1,17 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { changesOf } from "./changes.ts";
 import { Discovery, type Member, type MemberChange } from "./discovery.ts";
-import { checkFacts, checkNodeId, type ClusterNatsOptions, type NatsPorts, natsPorts, NEVER } from "./nats_ports.ts";
+import {
+  checkFacts,
+  checkNodeId,
+  CLUSTER_NATS_NAMES,
+  type ClusterNatsOptions,
+  type NatsPorts,
+  natsPorts,
+  NEVER,
+} from "./nats_ports.ts";
 
 /** Options of `NodeDiscovery.join`. */
 export interface DiscoveryOptions extends ClusterNatsOptions {
@@ -11,6 +20,8 @@ export interface DiscoveryOptions extends ClusterNatsOptions {
   /** What the others may know of this node: its address, its version, … */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
+
+const NAMES = namesOf<DiscoveryOptions>({ ...CLUSTER_NATS_NAMES, nodeId: true, metadata: true });
 
 /** What a discovery is made of, for the parts that build on it. */
 export interface DiscoveryCore extends NatsPorts {
@@ -52,6 +63,7 @@ export class NodeDiscovery implements AsyncDisposable {
    * @throws {UnavailableError} without JetStream or a server that answers in time
    */
   static async join(nc: NatsConnection, options: DiscoveryOptions): Promise<NodeDiscovery> {
+    checkOptionNames("NodeDiscovery.join", options, NAMES);
     const nodeId = checkNodeId(options.nodeId);
     const metadata = checkFacts(options.metadata);
     const ports = natsPorts(nc, options);

@@ -10,6 +10,7 @@ import {
 } from "../errors.ts";
 import type { Metadata } from "../event.ts";
 import { copyJson } from "../json.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { shardOf } from "../store/shard.ts";
 import { copyMetadata } from "../validate.ts";
@@ -41,6 +42,8 @@ export interface SendOptions extends Abortable {
   /** Merged under the metadata of each event. */
   readonly metadata?: Metadata | undefined;
 }
+
+const NAMES = namesOf<SendOptions>({ commandId: true, timeout: true, metadata: true, signal: true });
 
 /** What takes the commands of the shards of this very node. */
 export interface LocalCommands {
@@ -77,6 +80,7 @@ export class Router {
    * the signal's reason
    */
   async send(actorId: string, command: unknown, options: SendOptions = {}): Promise<unknown> {
+    checkOptionNames("send", options, NAMES);
     const shard = shardOf(actorId, this.#parts.shards);
     options.signal?.throwIfAborted();
     return await new Sending(this.#parts, shard, actorId, command, options).run();

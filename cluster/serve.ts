@@ -4,6 +4,7 @@ import type { Decider } from "../decider/decider.ts";
 import type { ExecuteOptions } from "../decider/execute.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import { checkOptionNames, namesOf } from "../options.ts";
 import type { StandardSchema } from "../schema/standard_schema.ts";
 import type { EventStore } from "../store/event_store.ts";
 import { ActorHost } from "./actor_host.ts";
@@ -15,14 +16,26 @@ import { type CommandHandler, servedHandler } from "./served_handler.ts";
 export interface ServeOptions<Command>
   extends Pick<ExecuteOptions, "snapshots" | "retries" | "metadata" | "cache" | "observer"> {
   /** Needed if the decider names no `events`. */
-  readonly actorType?: string;
+  readonly actorType?: string | undefined;
   /** Checks each command where it is executed; one that does not fit is refused. */
-  readonly commands?: StandardSchema<unknown, Command>;
+  readonly commands?: StandardSchema<unknown, Command> | undefined;
   /** How many actors may be at work at the same time. @default 1000 */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** How many actors are kept in memory; who was idle for longest leaves it first. @default 10000 */
-  readonly actors?: number;
+  readonly actors?: number | undefined;
 }
+
+const NAMES = namesOf<ServeOptions<unknown>>({
+  snapshots: true,
+  retries: true,
+  metadata: true,
+  cache: true,
+  observer: true,
+  actorType: true,
+  commands: true,
+  concurrency: true,
+  actors: true,
+});
 
 /** A host, and the types of the actors that live in it. */
 export interface Served {
@@ -44,6 +57,7 @@ export function serveDecider<Stored extends Event, State, Command, E extends Sto
   decider: Decider<State, Command, E>,
   options: ServeOptions<Command> = {},
 ): Served {
+  checkOptionNames("serve", options, NAMES);
   const { actorType, commands, concurrency, actors } = options;
   if (store.namespace !== namespace || store.shards !== shards) {
     throw new InvalidArgumentError(

@@ -1,4 +1,5 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { checkOptionNames, namesOf } from "../options.ts";
 import { JetStreamApi } from "../store/jetstream_api.ts";
 import { Operation } from "../store/operation.ts";
 import { openStream } from "../store/stream_config.ts";
@@ -7,7 +8,7 @@ import { agree } from "./config.ts";
 import { Distribution } from "./distribution.ts";
 import { electionCore, type LeaderElection } from "./leader_election.ts";
 import { NatsFences } from "./nats_fences.ts";
-import { type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
 import { discoveryCore, type NodeDiscovery } from "./node_discovery.ts";
 import type { OwnedShard } from "./ownership.ts";
 
@@ -23,6 +24,13 @@ export interface DistributionJoinOptions extends ClusterNatsOptions {
   /** Every append of a shard's owner also checks its fence. @default false */
   readonly fenced?: boolean | undefined;
 }
+
+const NAMES = namesOf<DistributionJoinOptions>({
+  ...CLUSTER_NATS_NAMES,
+  discovery: true,
+  election: true,
+  fenced: true,
+});
 
 /**
  * Hands the shards of a namespace to its members, as few as possible at a time; what `Cluster` builds on, usable with
@@ -43,6 +51,7 @@ export class ShardDistribution implements AsyncDisposable {
    * @throws {StreamConfigError} {@linkcode UnavailableError} {@linkcode InvalidArgumentError}
    */
   static async join(nc: NatsConnection, options: DistributionJoinOptions): Promise<ShardDistribution> {
+    checkOptionNames("ShardDistribution.join", options, NAMES);
     const { discovery: { nodeId }, fenced = false, replicas, signal = NEVER } = options;
     const { discovery, ports } = discoveryCore(options.discovery);
     const { namespace, timeout, prefix } = natsPorts(nc, options);
