@@ -131,5 +131,5 @@ async function oneAlone(
 }
 
 function text({ rate, p50 }: Speed): string {
-  return `${(Math.round(rate / 100) * 100).toLocaleString("en")} events/s, p50 ${p50.toFixed(1)} ms`;
+  return `${(Math.round(rate / 100) * 100).toLocaleString("en")}/s, p50 ${p50.toFixed(1)} ms`;
 }
