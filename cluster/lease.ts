@@ -169,7 +169,8 @@ export class Lease<Fields extends object> {
     }
     const entry = await bucket.read(this.key);
     if (entry === undefined) return "unknown";
-    if (entry === "none") return written.kind === "conflict" ? "lost" : "unknown";
+    // Where the write met a record, who says that there is none was the leader of the stream before it came.
+    if (entry === "none") return written.kind === "conflict" && !written.revision ? "lost" : "unknown";
     const nonce = nonceOf(entry.value);
     const earlier = this.#tries.find((one) => one.nonce === nonce);
     if (earlier !== undefined) {

@@ -49,7 +49,10 @@ export class Presence<Fields extends object = object> {
       const revision = await free(stage, key, signal);
       const incarnation = crypto.randomUUID();
       const lease = new Lease<Fields>(partsOf(stage), key, incarnation, fields(incarnation), revision);
-      if (await lease.take(signal)) return new Presence(stage, lease, incarnation);
+      if (!await lease.take(signal)) continue;
+      // A record that is new is also taken by a bucket that was made anew meanwhile, where nobody reads what is of another.
+      const { created } = await ports.openBucket(signal);
+      if (created === bucket.created) return new Presence(stage, lease, incarnation);
     }
   }
 

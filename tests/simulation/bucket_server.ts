@@ -1,0 +1,84 @@
+import type { Entry, Written } from "../../cluster/bucket.ts";
+import { EPOCH } from "./machine.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** Milliseconds after which nobody asks for an older version any more. */
+const KEPT = 5_000;
+
+/** A record as it was from a moment on; `value` undefined: it was removed. */
+interface Version {
+  readonly at: number;
+  readonly revision: number;
+  readonly value: unknown;
+}
+
+/** Told of each write that was stored. */
+export type OnStored = (key: string, value: unknown, before: unknown) => void;
+
+/** The bucket as its servers have it. */
+export class BucketServer {
+  /** Milliseconds since 1970: its identity. */
+  created: number;
+  readonly #scheduler: Scheduler;
+  readonly #onStored: OnStored;
+  #revision = 0;
+  #records = new Map<string, Version[]>();
+
+  constructor(scheduler: Scheduler, onStored: OnStored) {
+    this.#scheduler = scheduler;
+    this.#onStored = onStored;
+    this.created = EPOCH;
+  }
+
+  /** Deletes it and makes it anew. */
+  recreate(): void {
+    this.#records = new Map();
+    this.#revision = 0;
+    this.created = Math.max(this.created + 1, EPOCH + Math.floor(this.#scheduler.now));
+  }
+
+  write(key: string, value: unknown, revision: number): Written {
+    const last = this.#at(key, Infinity);
+    const current = last?.value === undefined ? 0 : last.revision;
+    if (current !== revision) return { kind: "conflict", revision: current };
+    this.#put(key, { at: this.#scheduler.now, revision: ++this.#revision, value });
+    const stored = this.#revision;
+    this.#onStored(key, value, last?.value);
+    return { kind: "stored", revision: stored };
+  }
+
+  remove(key: string, revision: number): boolean {
+    const last = this.#at(key, Infinity);
+    if (last?.value === undefined) return true;
+    if (last.revision !== revision) return false;
+    this.#put(key, { at: this.#scheduler.now, revision, value: undefined });
+    return true;
+  }
+
+  read(key: string, asOf = Infinity): Entry | "none" {
+    const version = this.#at(key, asOf);
+    if (version?.value === undefined) return "none";
+    return { key, revision: version.revision, value: version.value };
+  }
+
+  readAll(prefix: string, asOf: number): Entry[] {
+    const entries: Entry[] = [];
+    for (const key of this.#records.keys()) {
+      if (!key.startsWith(prefix)) continue;
+      const entry = this.read(key, asOf);
+      if (entry !== "none") entries.push(entry);
+    }
+    return entries;
+  }
+
+  #at(key: string, asOf: number): Version | undefined {
+    return this.#records.get(key)?.findLast(({ at }) => at <= asOf);
+  }
+
+  #put(key: string, version: Version): void {
+    const versions = this.#records.get(key) ?? [];
+    this.#records.set(key, versions);
+    versions.push(version);
+    while (versions.length > 1 && (versions[1] as Version).at < this.#scheduler.now - KEPT) versions.shift();
+  }
+}
