@@ -106,6 +106,12 @@ const KINDS: readonly FaultKind[] = [
 ];
 const WILD: readonly FaultKind[] = [...KINDS, "suspend", "suspend", "recreate"];
 
+/**
+ * Milliseconds after the last fault until all is as it should be. Where all nodes have died, those that come back under
+ * their names wait for one TTL until these are free, and for another until the leader is known to be dead.
+ */
+const SETTLE = 12_000;
+
 /** Whatever a simulation may be told of. */
 export const VARIANTS: Readonly<Record<string, Variant>> = {
   /** All faults, clocks within their bounds. */
@@ -177,7 +183,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
   const set = VARIANTS[variant];
   if (set === undefined) throw new Error(`No variant is called ${variant}: ${Object.keys(VARIANTS).join(", ")}`);
   const fenced = options.fenced ?? Math.floor(seed / ORDER.length) % 2 === 0;
-  const healed = set.healed ?? 16_000;
+  const healed = set.healed ?? 15_000;
   return {
     seed,
     variant,
@@ -191,7 +197,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
     faults: drawFaults(random, set, healed),
     faulty: set.faulty ?? 0,
     healed,
-    end: healed + (set.settle ?? 10_000),
+    end: healed + (set.settle ?? SETTLE),
     isCalm: set.isCalm ?? false,
   };
 }
