@@ -2,6 +2,7 @@
 import process from "node:process";
 import { append } from "./append.ts";
 import { decider } from "./decider.ts";
+import { fenced } from "./fenced.ts";
 import { imports } from "./import.ts";
 import { inMemory } from "./in_memory.ts";
 import { localBus } from "./local_bus.ts";
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, (full: boolean) => Promise<Row[]>>> = {
   local_bus: localBus,
   nats_bus: natsBus,
   append,
+  fenced,
   version_lookup: versionLookup,
   reading,
   read_all: readAll,

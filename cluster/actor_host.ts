@@ -112,13 +112,13 @@ export class ActorHost {
   leave(tenure: Tenure): void {
     this.#dismiss((task) => task.tenure === tenure);
     for (const [actorId, { shard }] of this.#idle) if (shard === tenure.shard) this.#forget(actorId);
-    this.#wake.abort();
+    this.#wake.abort("wake");
   }
 
   /** Takes no more, and resolves when nothing is under way. */
   async close(): Promise<void> {
     this.#over.abort();
-    this.#wake.abort();
+    this.#wake.abort("wake");
     const running = [...this.#residents.values()].flatMap(({ current }) => current === undefined ? [] : [current]);
     this.#dismiss(() => true);
     await Promise.all(running.map(({ outcome }) => outcome));

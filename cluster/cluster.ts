@@ -200,8 +200,8 @@ export class Cluster implements AsyncDisposable {
     if (this.#ended.signal.aborted) return;
     const timeout = whole("timeout", options.timeout, 30_000);
     this.#ended.abort(new ClosedError({ what: `The cluster's node ${this.nodeId}` }));
-    await this.#node.leave(timeout);
-    await this.#server[Symbol.asyncDispose]();
+    // Commands of shards that nobody takes end while they are this node's still.
+    await this.#node.leave(timeout, () => this.#server[Symbol.asyncDispose]());
     this.#changes[Symbol.dispose]();
     await this.#close();
   }

@@ -1,6 +1,6 @@
 import { actorTypeOf } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError } from "../errors.ts";
-import type { Observer } from "../store/observer.ts";
+import { harmless, type Observer } from "../store/observer.ts";
 import { shardOf } from "../store/shard.ts";
 import type { ActorHost } from "./actor_host.ts";
 import type { Clock } from "./clock.ts";
@@ -40,7 +40,7 @@ export class CommandServer implements AsyncDisposable {
   #work: AsyncDisposable | undefined;
 
   constructor(parts: CommandServerParts) {
-    this.#parts = parts;
+    this.#parts = { ...parts, observer: harmless(parts.observer) };
     this.#changes = parts.distribution.onChange(({ type, shard, epoch }) => {
       if (type !== "shardReleased") return;
       const tenure = this.#tenures.get(shard);

@@ -1,7 +1,7 @@
 import type { Fence } from "../store/fence.ts";
 import { Allocator } from "./allocator.ts";
 import { Crew } from "./crew.ts";
-import type { Discovery } from "./discovery.ts";
+import { type Discovery, livingOf, SUSPECTED } from "./discovery.ts";
 import type { Election } from "./election.ts";
 import type { Fences } from "./fences.ts";
 import type { MemberRecord } from "./member_record.ts";
@@ -108,8 +108,7 @@ export class Distribution implements AsyncDisposable {
     if (presence === undefined) return true;
     void presence.lease.set({ state: "leaving" });
     while (!signal.aborted && discovery.presence === presence) {
-      const hasOthers = discovery.members.some(({ nodeId, state }) => nodeId !== discovery.nodeId && state === "up");
-      if (!hasOthers || this.#ownership === undefined || !this.#holdsAny(presence)) return true;
+      if (!this.#hasTakers(presence) || this.#ownership === undefined || !this.#holdsAny(presence)) return true;
       await clock.sleep(RELEASE_LOOK, signal);
     }
     return !signal.aborted;
@@ -122,6 +121,13 @@ export class Distribution implements AsyncDisposable {
 
   #offer(): void {
     this.#parts.discovery.describe({ takesShards: this.#crew.size > 0 });
+  }
+
+  #hasTakers({ view, lease, incarnation }: Presence<MemberRecord>): boolean {
+    return livingOf(view).some(({ seen, member }) =>
+      member.incarnation !== incarnation && member.state === "up" && member.weight > 0 &&
+      lease.silence(seen) <= SUSPECTED
+    );
   }
 
   #holdsAny({ incarnation }: Presence<MemberRecord>): boolean {

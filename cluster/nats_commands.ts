@@ -1,7 +1,7 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { PermissionError } from "../errors.ts";
 import { errorOf, Failed, failureOf } from "../store/answer.ts";
-import type { Observer } from "../store/observer.ts";
+import { harmless, type Observer } from "../store/observer.ts";
 import { untilAborted } from "../store/operation.ts";
 import { Requests } from "../store/requests.ts";
 import { checkNamespace } from "../store/shard.ts";
@@ -22,7 +22,7 @@ export class NatsCommands implements Commands {
     this.#nc = nc;
     this.#prefix = `aether.${checkNamespace(namespace)}.cmd.`;
     this.#requests = new Requests(nc);
-    this.#observer = observer;
+    this.#observer = harmless(observer);
   }
 
   get maxSize(): number {

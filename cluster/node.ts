@@ -6,7 +6,6 @@ import { Distribution } from "./distribution.ts";
 import { Election } from "./election.ts";
 import type { Fences } from "./fences.ts";
 import type { ClusterPorts } from "./ports.ts";
-import { within } from "./within.ts";
 
 /** The election whose leader hands out the shards. */
 export const CLUSTER_ELECTION = "cluster";
@@ -61,7 +60,7 @@ export class ClusterNode {
     const [late, done] = [new AbortController(), new AbortController()];
     void this.#ports.clock.sleep(milliseconds, done.signal).then(() => late.abort());
     await this.distribution.release(late.signal);
-    if (finish !== undefined) await within(this.#ports.clock, finish(), milliseconds, late.signal);
+    if (finish !== undefined) await Promise.race([finish(), aborted(late.signal)]);
     await Promise.race([this.election.resign(), aborted(late.signal)]);
     done.abort();
     await this.discovery.leave();

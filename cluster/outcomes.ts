@@ -1,6 +1,8 @@
-/** How many answers of one shard are remembered, and how many characters of them. */
+/** How many answers of one shard are remembered, and how many characters of them: of each generation half as many. */
 const MAX_ANSWERS = 50_000;
 const MAX_CHARACTERS = 8 * 1_024 * 1_024;
+/** Milliseconds before the next generation begins, if it may. */
+const GENERATION = 20_000;
 
 /** An answer that was given. */
 export interface Remembered {
@@ -13,43 +15,53 @@ interface Kept extends Remembered {
   readonly expires: number;
 }
 
+/** Answers of some stretch of time: forgotten all at once, since a map whose oldest entries go one by one grows slow. */
+class Generation {
+  readonly kept = new Map<string, Kept>();
+  readonly since: number;
+  characters = 0;
+  /** When the last of them expires. */
+  until = -Infinity;
+
+  constructor(since: number) {
+    this.since = since;
+  }
+
+  get isFull(): boolean {
+    return this.kept.size >= MAX_ANSWERS / 2 || this.characters >= MAX_CHARACTERS / 2;
+  }
+}
+
 /**
  * What a shard's owner has answered, by actor and command: a command that comes again, or whose first copy comes late,
  * is answered the same and does not run. Bounded: the oldest go first.
  */
 export class Outcomes {
-  readonly #kept = new Map<string, Kept>();
-  #characters = 0;
+  #young = new Generation(0);
+  #old = new Generation(0);
 
   /** How many there are, those that have expired among them. */
   get size(): number {
-    return this.#kept.size;
+    return this.#young.kept.size + this.#old.kept.size;
   }
 
   /** What was answered, if it has not expired at this moment. */
   get(actorId: string, commandId: string, now: number): Remembered | undefined {
-    const kept = this.#kept.get(keyOf(actorId, commandId));
+    const key = keyOf(actorId, commandId);
+    const kept = this.#young.kept.get(key) ?? this.#old.kept.get(key);
     return kept !== undefined && kept.expires > now ? kept : undefined;
   }
 
   /** Remembers an answer until a moment, or for as long as there is room. */
-  set(actorId: string, commandId: string, answer: Remembered, expires: number, now: number): void {
-    const key = keyOf(actorId, commandId);
-    this.#delete(key);
-    this.#kept.set(key, { ...answer, expires });
-    this.#characters += answer.body.length;
-    for (const [oldest, { expires }] of this.#kept) {
-      const isOver = this.#kept.size > MAX_ANSWERS || this.#characters > MAX_CHARACTERS && this.#kept.size > 1;
-      if (expires > now && !isOver) break;
-      this.#delete(oldest);
+  set(actorId: string, commandId: string, { body, isStored }: Remembered, expires: number, now: number): void {
+    if (this.#young.isFull || now - this.#young.since >= GENERATION && this.#old.until <= now) {
+      this.#old = this.#young;
+      this.#young = new Generation(now);
     }
-  }
-
-  #delete(key: string): void {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return;
-    this.#kept.delete(key);
-    this.#characters -= kept.body.length;
+    const young = this.#young;
+    young.kept.set(keyOf(actorId, commandId), { body, isStored, expires });
+    young.characters += body.length;
+    young.until = Math.max(young.until, expires);
   }
 }
 

@@ -27,6 +27,8 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
 const TRY = 1_500;
 /** Milliseconds between two tries: at first, and at most. */
 const PAUSE = { least: 5, most: 100 } as const;
+/** Milliseconds that another try needs: one that is too late to be answered would make unknown what is known. */
+const LAST = 50;
 /** Milliseconds in which a node that has just joined may begin to serve. */
 const HANDLER = 1_000;
 
@@ -123,7 +125,7 @@ class Sending {
     let pause: number = PAUSE.least;
     for (let attempt = 1;; attempt++) {
       const left = this.#until - clock.now();
-      if (left <= 0) throw this.#late();
+      if (left <= 0 || left < LAST && attempt > 1 && !this.#mayHaveRun) throw this.#late();
       const answer = await this.#try(attempt, left);
       if (answer?.kind === "result") return answer.result;
       this.#consider(answer);

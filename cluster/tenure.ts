@@ -60,7 +60,7 @@ export class Tenure {
   /** It does not run any more. */
   end(task: Task): void {
     this.#running.delete(task);
-    if (this.#running.size === 0) this.#quiet.abort();
+    if (this.#running.size === 0) this.#quiet.abort("quiet");
   }
 
   /** Nothing begins any more. */

@@ -1,5 +1,8 @@
 import type { Clock } from "./clock.ts";
 
+/** A reason of its own, since a signal without one makes an error and its stack, which costs more than the rest. */
+const OVER = "over";
+
 /** What a promise gives, unless the time is up or the signal aborts first: then undefined. */
 export async function within<T>(
   clock: Clock,
@@ -8,7 +11,7 @@ export async function within<T>(
   signal?: AbortSignal,
 ): Promise<T | undefined> {
   const over = new AbortController();
-  const end = (): void => over.abort();
+  const end = (): void => over.abort(OVER);
   if (signal?.aborted) end();
   signal?.addEventListener("abort", end);
   try {

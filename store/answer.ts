@@ -114,6 +114,11 @@ export function failureOf(error: unknown, subject: string): Failure {
   }
 }
 
+/** The last sequence that a write was refused for, as the server says; NaN if it does not. */
+export function lastSequenceOf({ description }: { readonly description: string }): number {
+  return Number(/^wrong last sequence: (\d+)/.exec(description)?.[1]);
+}
+
 /** How many messages a batch may have, as the server says where there were more; NaN if it does not. */
 export function limitOf({ description }: { readonly description: string }): number {
   return Number(/: (\d+) /.exec(description)?.[1]);

@@ -4,9 +4,11 @@ import { type AttemptParts, Attempts, type Onto, type Plan } from "./attempt.ts"
 import type { AppendResult, Commit } from "./event_store.ts";
 import { conflict, holds } from "./expectation.ts";
 import { isToSeal, nextEpoch } from "./fence.ts";
+import type { FencedLane } from "./fenced_lane.ts";
 import type { Linked } from "./history.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Operation } from "./operation.ts";
+import { publish } from "./publish.ts";
 import type { Subjects } from "./subjects.ts";
 import { type Check, encodeCommit, type Head, NO_HEAD } from "./wire.ts";
 import { isSame, numbered, type Write } from "./write.ts";
@@ -18,6 +20,7 @@ const HEADERS = 512;
 export interface AppenderParts extends AttemptParts {
   readonly subjects: Subjects;
   readonly lanes: Lanes;
+  readonly fencedLane: FencedLane;
   /** Bytes of a message's payload above which an append is cut into several. */
   readonly messageSize: number;
 }
@@ -76,12 +79,9 @@ export class Appender {
       if (version === 0) return { result: undefined };
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       const checks = this.#fences(write);
-      const messages = encodeCommit(
-        { subject, events: [], version, previous, epoch, deleted: true, checks },
-        this.#messageSize,
-      );
+      const commit = { subject, events: [], version, previous, epoch, deleted: true, checks };
+      const messages = encodeCommit(commit, this.#messageSize);
       return {
-        messages,
         commits: [{
           target: { actorId: write.actorId, subject },
           version: head.version,
@@ -90,6 +90,7 @@ export class Appender {
           isOurs: ({ commit }) => commit.deleted === true,
         }],
         checks,
+        send: (operation, careful) => publish(this.#parts.api, messages, operation, careful),
         stored: (sequence): Head => this.#learnt(write.actorId, { version, sequence, epoch, deleted: true }),
       };
     });
@@ -136,6 +137,7 @@ export class Appender {
 
   #plan(onto: readonly Onto[]): Plan<AppendResult[]> {
     const written = onto.filter(isWritten);
+    const isGrouped = onto.length === 1 && onto[0]?.write.fence?.checked === true;
     // Checks on actors that are not written travel with the last commit.
     const others = onto.filter((one) => !isWritten(one))
       .map(({ subject, head: { sequence } }) => ({ subject, sequence }));
@@ -145,12 +147,13 @@ export class Appender {
       const epoch = nextEpoch(write.shard, write.fence, head.epoch);
       const checks = [...this.#fences(write), ...(index === written.length - 1 ? others : [])];
       const commit = { subject, events, version, previous: head.sequence, epoch, checks };
-      return { write, head, commit, messages: encodeCommit(commit, this.#messageSize) };
+      const messages = encodeCommit(isGrouped ? { ...commit, checks: [] } : commit, this.#messageSize);
+      return { write, head, commit, messages };
     });
     const messages = commits.flatMap((commit) => commit.messages);
+    const checks = commits.flatMap(({ commit: { checks } }) => checks);
     let behind = messages.length;
     return {
-      messages,
       commits: commits.map(({ write, head, commit: { subject, previous, epoch }, messages: { length } }) => ({
         target: { actorId: write.actorId, subject },
         version: head.version,
@@ -158,7 +161,14 @@ export class Appender {
         behind: behind -= length,
         isOurs: (found): boolean => write.drafts.length > 0 ? isSame(write, found.commit.events) : isSeal(found, epoch),
       })),
-      checks: commits.flatMap(({ commit: { checks } }) => checks),
+      checks,
+      send: (operation, careful) => {
+        const { api, fencedLane } = this.#parts;
+        const [first] = commits;
+        const [fence] = checks;
+        if (!isGrouped || !first || !fence) return publish(api, messages, operation, careful);
+        return fencedLane.send({ messages, previous: first.commit.previous, fence }, operation, careful);
+      },
       stored: (sequence, duplicate): AppendResult[] => {
         let position = sequence - messages.length;
         const results = new Map(commits.map(({ write, commit: { events, version, epoch }, messages: { length } }) => {

@@ -13,8 +13,7 @@ import type { History, Linked } from "./history.ts";
 import type { JetStreamApi } from "./jetstream_api.ts";
 import type { Observer } from "./observer.ts";
 import type { Operation } from "./operation.ts";
-import { publish } from "./publish.ts";
-import type { Check, Head, WireMessage } from "./wire.ts";
+import type { Check, Head } from "./wire.ts";
 import type { Write } from "./write.ts";
 
 /** Milliseconds before a write that the server refused for the moment is sent again; doubled up to `MAX_PAUSE`. */
@@ -51,16 +50,22 @@ export interface AttemptedCommit {
 
 /** Messages that are stored all or not at all, each commit only behind its S0. */
 export interface Attempt<T> {
-  readonly messages: readonly WireMessage[];
   readonly commits: readonly AttemptedCommit[];
   /** Subjects that it does not write. */
   readonly checks: readonly Check[];
+  /** Sends them once; the sequence of the last one. `careful`: so that the reason shows why one does not arrive. */
+  send(operation: Operation, careful: boolean): Promise<number>;
   /** The result, by the sequence of the last message. */
   stored(sequence: number, duplicate: boolean): T;
 }
 
 /** What to do next: there is a result, messages are to be sent, or what the leader has must be known for certain. */
 export type Plan<T> = { readonly result: T } | Attempt<T> | "ask the leader";
+
+/** The error of what there was no time for. */
+export function notSent(): UnavailableError {
+  return new UnavailableError({ reason: "nothing was sent in time" });
+}
 
 /** Plans again, each time onto what the leader has by then, until one plan is through. */
 export class Attempts<T> {
@@ -114,9 +119,9 @@ export class Attempts<T> {
   /** The sequence of the last message; undefined: not stored now, or not known. */
   async #send(attempt: Attempt<T>): Promise<number | undefined> {
     const { api, observer } = this.#parts;
-    if (this.#operation.remaining <= 0) throw new UnavailableError({ reason: "nothing was sent in time" });
+    if (this.#operation.remaining <= 0) throw notSent();
     try {
-      return await publish(api, attempt.messages, this.#operation, this.#careful);
+      return await attempt.send(this.#operation, this.#careful);
     } catch (error) {
       if (!(error instanceof Failed)) throw error;
       const { failure } = error;

@@ -22,6 +22,7 @@ import type {
   TransactOptions,
   VersionOptions,
 } from "./event_store.ts";
+import { FencedLane } from "./fenced_lane.ts";
 import { Heads, type Target } from "./heads.ts";
 import { History } from "./history.ts";
 import { JetStreamApi } from "./jetstream_api.ts";
@@ -98,7 +99,13 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     this.#history = history;
     this.#parts = parts;
     this.#observer = observer;
-    this.#appender = new Appender({ ...parts, history, lanes: new Lanes(), messageSize });
+    this.#appender = new Appender({
+      ...parts,
+      history,
+      lanes: new Lanes(),
+      fencedLane: new FencedLane(parts),
+      messageSize,
+    });
   }
 
   /**

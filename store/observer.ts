@@ -38,6 +38,19 @@ export interface Observed {
  * | `incomplete` | a part of a large commit was missed, and so the commit | `actorId`, `position` |
  * | `late` | a commit came behind a later one, as of two leaders, and was left out | `actorId`, `position` |
  * | `publishRefused` | the server refused what was published | `subject` |
+ *
+ * So has a node of a cluster:
+ *
+ * | event | when | attributes |
+ * | --- | --- | --- |
+ * | `rejoin` | it was taken for dead, or the bucket is gone: it begins anew | `nodeId` |
+ * | `joinFailed` | it could not yet | `nodeId`, `error` |
+ * | `shardWorkFailed`, `leaderWorkFailed` | work failed, and starts again | `nodeId` or `election`, `error` |
+ * | `drainLate`, `workLate` | work has not returned in time, and was not waited for | `shard`, `epoch`; `nodeId` |
+ * | `drainFailed` | what was on its way here when a shard was given up may be lost: its sender tries again | `shard`, `error` |
+ * | `commandMalformed` | a message was no command of this shard | `shard`, `size` |
+ * | `commandsRefused` | the server forbids the subscription to commands | `shard`, `error` |
+ * | `answerFailed` | an answer could not be sent | `error` |
  */
 export interface Observer {
   /** Something happened. */

@@ -7,7 +7,7 @@ import type { Operation } from "./operation.ts";
 import type { WireMessage } from "./wire.ts";
 
 /** Messages in one atomic batch, unless the server's operator set fewer: nats-server `server/jetstream_batching.go`. */
-const MAX_BATCH = 1_000;
+export const MAX_BATCH = 1_000;
 /** Bytes of `NATS/1.0` and the empty line behind the headers. */
 const FRAME = 12;
 

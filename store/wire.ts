@@ -61,29 +61,34 @@ const EMPTY = utf8.encode("[]");
 /** The messages of a commit: one, unless its events take more than `messageSize` bytes or it carries checks. */
 export function encodeCommit(commit: NewCommit, messageSize: number): WireMessage[] {
   const { subject, version, previous, epoch, deleted, checks = [] } = commit;
+  const rest: Record<string, string> = {};
+  if (deleted) rest[HEADER.deleted] = "1";
+  if (epoch > 0) rest[HEADER.epoch] = String(epoch);
   const packed = pack(commit.events, messageSize);
-  const parts = packed.length + checks.length;
   const messages = packed.map(({ payload, version: last }, index): WireMessage => {
-    const headers: Record<string, string> = { [HEADER.version]: String(last ?? version) };
+    const headers: Record<string, string> = { [HEADER.version]: String(last ?? version), ...rest };
     if (index === 0) headers[HEADER.previous] = headers[EXPECTED_SEQUENCE] = String(previous);
-    return { subject, headers: withRest(headers, index + 1), payload };
+    if (packed.length > 1) headers[HEADER.part] = `${index + 1}/${packed.length}`;
+    return { subject, headers, payload };
   });
-  for (const check of checks) {
-    const headers = {
-      [HEADER.version]: String(version),
-      [EXPECTED_SEQUENCE]: String(check.sequence),
-      [EXPECTED_SUBJECT]: check.subject,
-    };
-    messages.push({ subject, headers: withRest(headers, messages.length + 1), payload: EMPTY });
-  }
-  return messages;
+  return withChecks(messages, checks);
+}
 
-  function withRest(headers: Record<string, string>, part: number): Record<string, string> {
-    if (parts > 1) headers[HEADER.part] = `${part}/${parts}`;
-    if (deleted) headers[HEADER.deleted] = "1";
-    if (epoch > 0) headers[HEADER.epoch] = String(epoch);
-    return headers;
-  }
+/** The messages of a commit, and behind them a part without events for each subject that must still end at a sequence. */
+export function withChecks(messages: readonly WireMessage[], checks: readonly Check[]): WireMessage[] {
+  const last = messages.at(-1);
+  if (last === undefined || checks.length === 0) return [...messages];
+  const parts = messages.length + checks.length;
+  const { [HEADER.previous]: _, ...rest } = last.headers;
+  return [
+    ...messages,
+    ...checks.map(({ subject, sequence }): WireMessage => {
+      const check = { [EXPECTED_SEQUENCE]: String(sequence), [EXPECTED_SUBJECT]: subject };
+      return { subject: last.subject, headers: { ...rest, ...check }, payload: EMPTY };
+    }),
+  ].map(({ subject, headers, payload }, index) => {
+    return { subject, headers: { ...headers, [HEADER.part]: `${index + 1}/${parts}` }, payload };
+  });
 }
 
 interface Packed {

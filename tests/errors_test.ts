@@ -27,14 +27,14 @@ describe("errors", () => {
   it("are instances of their class, of AetherError and of Error, and of no other class", () => {
     for (const [name, one] of classes) {
       const make = one as unknown as new (fields: object, problem?: string) => Error;
-      const error = new make({ actorIds: [], missing: [], issues: [] }, "problem");
+      const error = new make({ actorIds: [], missing: [], issues: [], differences: [], reason: {} }, "problem");
       assert.equal(error.name, name);
       assert.ok(error instanceof AetherError && error instanceof Error && error instanceof make, name);
       for (const [other, two] of classes) {
         if (other !== name) assert.ok(!(error instanceof (two as unknown as new () => Error)), `${name} ${other}`);
       }
     }
-    assert.equal(classes.length, 21);
+    assert.equal(classes.length, 28);
   });
 
   it("are instances across copies of the package", async () => {

@@ -3,8 +3,10 @@ import { describe, it } from "node:test";
 import { decodeAnswer, encodeCommand } from "../../cluster/command_messages.ts";
 import {
   type AppendResult,
+  ClosedError,
   type Event,
   type EventStore,
+  FencedError,
   InMemorySnapshotStore,
   isAetherError,
   UnavailableError,
@@ -211,9 +213,9 @@ describe("actors of a decider", () => {
     let unknown = 3;
     const order: string[] = [];
     house.serve(wrapped(store, {
-      async append(actorId: string, events: never, options) {
+      async append(actorId: string, events: readonly never[], options) {
         const result = await store.append(actorId, events, options);
-        if (unknown-- > 0) {
+        if (events.length > 0 && unknown-- > 0) {
           order.push("unknown");
           throw new UnknownOutcomeError({ actorIds: [actorId], eventIds: [] });
         }
@@ -243,6 +245,37 @@ describe("actors of a decider", () => {
     assert.equal((await town.clock.until(sending) as AppendResult).version, 1);
   });
 
+  it("do not wait for an outcome that a closed store will never tell", async () => {
+    const town = new Town();
+    const [store, house] = [town.store(), take(town.house("a"))];
+    let count = 0;
+    house.serve(wrapped(store, {
+      append: () => {
+        const unknown = new UnknownOutcomeError({ actorIds: [ACTOR], eventIds: [] });
+        return Promise.reject(count++ === 0 ? unknown : new ClosedError({ what: "The store" }));
+      },
+    }));
+    const body = encodeCommand({ actorId: ACTOR, command: { add: 1 }, commandId: "x", attempt: 1, left: 1_000 });
+    assert.deepEqual(decodeAnswer(await town.clock.until(house.server.handle(HOME, body))), { kind: "unknown" });
+    assert.equal(count, 2);
+  });
+
+  it("do not say that nothing was done where an append of unknown outcome was fenced", async () => {
+    const town = new Town();
+    const [store, house] = [town.store(), take(town.house("a"))];
+    let count = 0;
+    house.serve(wrapped(store, {
+      async append(actorId: string, events: never, options) {
+        if (count++ > 0) throw new FencedError({ shard: HOME, epoch: 2 });
+        await store.append(actorId, events, options);
+        throw new UnknownOutcomeError({ actorIds: [ACTOR], eventIds: [] });
+      },
+    }));
+    const error = await thrown(town.clock.until(house.router.send(ACTOR, { add: 1 }, { timeout: 1_000 })));
+    assert.ok(isAetherError(error, "UNKNOWN_OUTCOME"), String(error));
+    assert.deepEqual(house.estate.shards, []);
+  });
+
   it("let the sender wait where nothing can be stored for the moment", async () => {
     const town = new Town();
     const [store, house] = [town.store(), take(town.house("a"))];
@@ -255,6 +288,28 @@ describe("actors of a decider", () => {
     }));
     assert.equal((await town.clock.until(house.router.send(ACTOR, { add: 1 })) as AppendResult).version, 1);
     assert.equal(failures, -1);
+  });
+
+  it("refuse only once nobody before them can overturn it", async () => {
+    const town = new Town();
+    const [store, house] = [town.store(), take(town.house("a"))];
+    const errors = [new UnavailableError({ reason: "no leader" }), new FencedError({ shard: HOME, epoch: 2 })];
+    const seals: unknown[] = [];
+    house.serve(wrapped(store, {
+      append(actorId: string, events: readonly never[], options) {
+        seals.push(events.length);
+        const error = errors.shift();
+        return error === undefined ? store.append(actorId, events, options) as never : Promise.reject(error);
+      },
+    }));
+    const sending = thrown(house.router.send(ACTOR, { add: -1 }));
+    await town.clock.pass(1_000);
+    assert.deepEqual(house.estate.shards, []);
+    take(house);
+    const error = await town.clock.until(sending);
+    assert.ok(isAetherError(error, "COMMAND_REJECTED"));
+    assert.equal(error.reason.name, "RangeError");
+    assert.deepEqual(seals, [0, 0, 0]);
   });
 
   it("whose owner was fenced answer NOT_OWNER, give the shard up, and are found at the next one", async () => {
@@ -291,6 +346,18 @@ describe("actors of a decider", () => {
       await store.append(ACTOR, [{ eventType: "Added", data: { by: 5 } }]);
       const later = decodeAnswer(await town.clock.until(house.server.handle(HOME, body)));
       assert.equal(later?.kind, "result", "it was not remembered either");
+    });
+
+    it(`do not repeat one either: ${name}`, async () => {
+      const town = new Town();
+      const [store, house] = [town.store(), take(town.house("a"))];
+      house.serve(store);
+      const body = encodeCommand({ actorId: ACTOR, command, commandId: "x", attempt: 1, left: 1_000 });
+      const first = decodeAnswer(await town.clock.until(house.server.handle(HOME, body)));
+      house.estate.isValid = false;
+      assert.deepEqual(decodeAnswer(await house.server.handle(HOME, body)), { kind: "notOwner" });
+      house.estate.isValid = true;
+      assert.deepEqual(decodeAnswer(await house.server.handle(HOME, body)), first);
     });
   }
 });
@@ -356,6 +423,17 @@ describe("actors in memory", () => {
     assert.equal(town.clock.sleepers, 0);
     await town.clock.until(house.router.send(ACTOR, { add: 3 }));
     assert.equal(await store.getLatestVersion(ACTOR), 3);
+  });
+
+  it("leave it with their shard", async () => {
+    const town = new Town();
+    const house = take(town.house("a"));
+    house.serve(town.store());
+    await town.clock.until(house.router.send(ACTOR, { add: 1 }));
+    assert.equal(house.server.hosts.get("counter")?.actors, 1);
+    await town.clock.until(house.estate.release(HOME));
+    assert.equal(house.server.hosts.get("counter")?.actors, 0);
+    assert.equal(town.clock.sleepers, 0, "nothing is left that would keep a process");
   });
 
   it("are so many and no more: who was idle for longest goes, and if all are busy, nobody comes", async () => {
@@ -463,6 +541,37 @@ describe("handing a shard over", () => {
     assert.equal(appends, 10);
     assert.deepEqual([old.estate.errors, next.estate.errors], [[], []]);
     assert.equal(old.server.hosts.get("counter")?.actors, 0);
+  });
+
+  it("sends what waits on at once, also where its actor is at work or waits for its turn", async () => {
+    for (const concurrency of [1, 10]) {
+      const town = new Town();
+      const [store, house, slow] = [town.store(), take(town.house("a")), gate()];
+      const slowed = wrapped(store, {
+        async append(actorId: string, events: never, options) {
+          await slow.opened;
+          return await store.append(actorId, events, options) as never;
+        },
+      });
+      house.serve(slowed, { concurrency });
+      const other = Array.from({ length: 20 }, (_, index) => `counter-${index}`)
+        .find((id) => id !== ACTOR && shard(id) === HOME) ?? "";
+      const handle = (actorId: string, commandId: string): Promise<string> => {
+        return house.server.handle(HOME, encodeCommand({ ...message(), actorId, commandId }));
+      };
+      const first = handle(ACTOR, "1");
+      await town.clock.pass(10);
+      const waiting = concurrency === 1 ? [handle(ACTOR, "2"), handle(other, "3")] : [handle(ACTOR, "2")];
+      await town.clock.pass(10);
+      const released = house.estate.release(HOME);
+      await town.clock.pass(10);
+      const settled = await Promise.race([Promise.all(waiting), town.clock.pass(1).then(() => [])]);
+      assert.deepEqual(settled.map(decodeAnswer), waiting.map(() => ({ kind: "notOwner" })));
+      slow.open();
+      assert.equal(decodeAnswer(await town.clock.until(first))?.kind, "result");
+      await town.clock.until(released);
+      assert.equal(await store.getLatestVersion(ACTOR), 1);
+    }
   });
 
   it("answers what comes until the last moment", async () => {

@@ -2,8 +2,9 @@ import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type AppendResult, type Event, type EventStore, JetStreamEventStore, type NewEvent } from "../../mod.ts";
-import { FaultyNetwork, NatsCluster, NatsServer, type NetworkMessage } from "../../testing/mod.ts";
+import { FaultyNetwork, type NetworkMessage } from "../../testing/mod.ts";
 import { added, rejects, upTo } from "../../testing/event_store/scene.ts";
+import { type Started, startOne, startThree } from "../support/servers.ts";
 
 /** A write of some shape onto `a` (and more), its events named by the caller; what it gives, of `a`. */
 interface Shape {
@@ -185,12 +186,6 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
   });
 }
 
-interface Started {
-  readonly url: string;
-  readonly replicas: number;
-  stop(): Promise<void>;
-}
-
 interface Scene {
   readonly network: FaultyNetwork;
   readonly store: EventStore;
@@ -201,14 +196,4 @@ interface Scene {
 
 async function idsOf(store: EventStore, actorId: string): Promise<string[]> {
   return (await store.getEvents(actorId, 0, { consistency: "leader" })).map(({ id }: Event) => id);
-}
-
-async function startOne(): Promise<Started> {
-  const server = await NatsServer.start();
-  return { url: server.url, replicas: 1, stop: () => server.stop() };
-}
-
-async function startThree(): Promise<Started> {
-  const cluster = await NatsCluster.start();
-  return { url: cluster.urls[0] as string, replicas: 3, stop: () => cluster.stop() };
 }

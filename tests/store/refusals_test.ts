@@ -156,6 +156,16 @@ describe("a write that the server refuses", () => {
     await rejects(store.position(), "STREAM_CONFIG", gone);
   });
 
+  it("by the size of a batch is no matter to checked appends, which share as many as it takes", async () => {
+    const store = await open("shared");
+    const { seq: epoch } = await server.publish("aether.shared.fence.1", "");
+    const fence = { shard: 1, epoch, checked: true };
+    const actors = upTo(4_000).map((number) => `order-${number}`).filter((id) => shardOf(id, store.shards) === 1);
+    assert.ok(actors.length > 40);
+    await Promise.all(actors.map((id) => store.append(id, several(1), { fence })));
+    assert.equal(await store.position(), (await server.api("STREAM.INFO.AETHER_shared")).state.last_seq);
+  });
+
   it("since too many batches are open waits for its turn", async () => {
     const store = await open("busy");
     const events = upTo(3).map(() => added("x".repeat(1_500)));

@@ -1,7 +1,7 @@
 /** Servers for the tests of one `describe`, and connections to them. */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { after, before } from "node:test";
-import { type NatsCluster, NatsServer } from "../../testing/mod.ts";
+import { NatsCluster, NatsServer } from "../../testing/mod.ts";
 
 /**
  * Starts them before the tests and stops them behind; the connections take turns, to different servers where there are
@@ -26,4 +26,21 @@ export function connectedTo(
     await servers.stop();
   });
   return () => connections[taken++ % connections.length] as NatsConnection;
+}
+
+/** Where streams with so many replicas can be. */
+export interface Started {
+  readonly url: string;
+  readonly replicas: number;
+  stop(): Promise<void>;
+}
+
+export async function startOne(): Promise<Started> {
+  const server = await NatsServer.start();
+  return { url: server.url, replicas: 1, stop: () => server.stop() };
+}
+
+export async function startThree(): Promise<Started> {
+  const cluster = await NatsCluster.start();
+  return { url: cluster.urls[0] as string, replicas: 3, stop: () => cluster.stop() };
 }

@@ -1,4 +1,5 @@
 /** Commands between nodes of one process, over a network that delays, loses and doubles. */
+import { decodeCommand } from "../../../cluster/command_messages.ts";
 import type { CommandAnswer, Commands, Serving } from "../../../cluster/commands.ts";
 import { within } from "../../../cluster/within.ts";
 import type { VirtualClock } from "./virtual_clock.ts";
@@ -10,7 +11,7 @@ export interface Faults {
   readonly loss?: number;
   /** How often a command comes twice. */
   readonly doubled?: number;
-  /** How often a command comes only after many seconds. */
+  /** How often a command comes only after seconds: up to 9, before what was answered is forgotten. */
   readonly late?: number;
 }
 
@@ -25,6 +26,8 @@ export class CommandNetwork implements Commands {
   faults: Faults;
   /** Commands that were sent. */
   sent = 0;
+  /** Those that came twice: what is said of one copy need not be true of the other. NATS never does that. */
+  readonly doubled = new Set<string>();
   readonly #random: () => number;
   readonly #listeners = new Map<number, Set<Listener>>();
 
@@ -37,7 +40,10 @@ export class CommandNetwork implements Commands {
   async request(shard: number, body: string, milliseconds: number, signal?: AbortSignal): Promise<CommandAnswer> {
     this.sent++;
     const { doubled = 0 } = this.faults;
-    if (this.#random() < doubled) void this.#carry(shard, body);
+    if (this.#random() < doubled) {
+      this.doubled.add(decodeCommand(body)?.commandId ?? "");
+      void this.#carry(shard, body);
+    }
     return await within(this.clock, this.#carry(shard, body), milliseconds, signal) ?? { kind: "silence" };
   }
 
@@ -55,7 +61,7 @@ export class CommandNetwork implements Commands {
 
   async #carry(shard: number, body: string): Promise<CommandAnswer> {
     const { delay = 1, loss = 0, late = 0 } = this.faults;
-    await this.clock.sleep(this.#random() < late ? 20_000 * this.#random() : delay * this.#random());
+    await this.clock.sleep(this.#random() < late ? 9_000 * this.#random() : delay * this.#random());
     if (this.#random() < loss) return await this.#silence();
     const [listener] = this.#listeners.get(shard) ?? [];
     if (listener === undefined) return { kind: "absent" };

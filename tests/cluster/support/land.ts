@@ -1,9 +1,9 @@
 /** Who owns what, by decree: in place of leases, tables and fences. */
 import type { CommandServerParts } from "../../../cluster/command_server.ts";
+import type { Clock } from "../../../cluster/clock.ts";
 import { Crew } from "../../../cluster/crew.ts";
 import type { OwnedShard, ShardChange } from "../../../cluster/ownership.ts";
 import type { Fence } from "../../../store/fence.ts";
-import type { VirtualClock } from "./virtual_clock.ts";
 
 interface Held {
   readonly fence: Fence;
@@ -53,8 +53,8 @@ export class Estate {
   }
 
   /** Fences, and owns. */
-  take(shard: number): void {
-    const fence = { shard, epoch: this.#land.nextEpoch(), checked: false };
+  take(shard: number, epoch = this.#land.nextEpoch()): void {
+    const fence = { shard, epoch, checked: false };
     this.#held.set(shard, { fence, isDraining: false, stretch: undefined });
     this.#begin(shard);
   }
@@ -105,10 +105,10 @@ export class Estate {
 }
 
 export class Land {
-  readonly clock: VirtualClock;
+  readonly clock: Clock;
   #epoch = 0;
 
-  constructor(clock: VirtualClock) {
+  constructor(clock: Clock) {
     this.clock = clock;
   }
 
