@@ -132,6 +132,14 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
   blocked: { kinds: ["pause"], rates: NONE, isCalm: true, pause: [200, 1_500], length: [100, 1_000] },
   /** More nodes and shards: moves are throttled, and balanced. */
   large: { nodes: 5, shards: 24, clients: 2, settle: 14_000, pause: [1_500, 6_000], healed: 14_000 },
+  /** Long enough that what is left of the dead is removed. */
+  long: {
+    kinds: ["visit", "visit", "leave", "crash", "pause", "cut"],
+    nodes: 2,
+    clients: 1,
+    healed: 70_000,
+    pause: [2_000, 8_000],
+  },
   /** V1 and B2: one that dies. */
   kill: { kinds: ["kill"], rates: NONE, nodes: 4, shards: 12, pause: [1e9, 1e9], healed: 6_000 },
   killNoNudges: { kinds: ["kill"], rates: { ...NONE, nudgeLoss: 1 }, pause: [1e9, 1e9], healed: 6_000 },
@@ -173,6 +181,7 @@ const TURNS = [
   ["drift", 1],
   ["stale", 1],
   ["flicker", 1],
+  ["long", 1],
 ] as const;
 const ORDER = TURNS.flatMap(([variant, times]) => Array<string>(times).fill(variant));
 
