@@ -19,6 +19,8 @@ export type OnStored = (key: string, value: unknown, before: unknown) => void;
 export class BucketServer {
   /** Milliseconds since 1970: its identity. */
   created: number;
+  /** When it was made anew, by true time. */
+  renewed = -Infinity;
   readonly #scheduler: Scheduler;
   readonly #onStored: OnStored;
   #revision = 0;
@@ -34,6 +36,7 @@ export class BucketServer {
   recreate(): void {
     this.#records = new Map();
     this.#revision = 0;
+    this.renewed = this.#scheduler.now;
     this.created = Math.max(this.created + 1, EPOCH + Math.floor(this.#scheduler.now));
   }
 

@@ -1,6 +1,5 @@
 import { assignShards } from "../../cluster/assignment.ts";
 import { decodeTable, type Table } from "../../cluster/table.ts";
-import { shardOf } from "../../store/shard.ts";
 import type { BucketServer } from "./bucket_server.ts";
 import type { EventLog, LogListener, NewCommit, StoredCommit } from "./event_log.ts";
 import type { Told } from "./clients.ts";
@@ -52,7 +51,8 @@ export class Checker implements LogListener {
   readonly #epochs = new Map<number, number>();
   readonly #stored = new Set<string>();
   readonly #acknowledged = new Set<string>();
-  /** By command: the epoch in which it was answered without a write, at most. */
+  /** By command: the first epoch in which it was decided without a write, and the one of which a client was told. */
+  readonly #decided = new Map<string, number>();
   readonly #refused = new Map<string, number>();
   /** After a death: which shards were whose, and how long not all were owned. */
   #before: Table | undefined;
@@ -211,6 +211,11 @@ export class Checker implements LogListener {
     this.#trace(`${by.life} fences shard ${shard}: epoch ${sequence}`);
   }
 
+  /** An owner decides that a command stores nothing. */
+  onNone(id: string, epoch: number): void {
+    this.#decided.set(id, Math.min(epoch, this.#decided.get(id) ?? Infinity));
+  }
+
   /** A client was told what became of a command; `before`: the actor's version when it was sent. */
   onTold(id: string, actorId: string, { kind, version }: Told, before: number): void {
     this.#trace(`${id} on ${actorId}: ${kind} at ${version}`);
@@ -223,8 +228,10 @@ export class Checker implements LogListener {
     this.counts.refusals++;
     if (this.#stored.has(id)) this.say("C2", `${id} was answered ${kind}, though it is stored`);
     if (kind === "absent") return; // whoever repeats it may have it stored
-    this.#refused.set(id, this.log.lastFence(shardOf(actorId, this.#schedule.shards), Infinity).sequence);
-    if (this.#isHonest && version !== undefined && version < before) {
+    this.#refused.set(id, this.#decided.get(id) ?? -1);
+    // Who does not know yet that its bucket is gone answers by what it knows.
+    const isSure = this.#isHonest && this.#scheduler.now > this.bucket.renewed + FAILOVER;
+    if (isSure && version !== undefined && version < before) {
       this.say("A6", `${id} was answered ${kind} at version ${version} of ${actorId}, which was at ${before} before`);
     }
   }

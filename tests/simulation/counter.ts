@@ -1,5 +1,5 @@
 /** The actors of a simulation: they count, and refuse every third command while their count is odd. */
-import { defineDecider } from "../../decider/decider.ts";
+import type { Decider } from "../../decider/decider.ts";
 import type { ActorEvents } from "../../event.ts";
 
 type CounterEvent = ActorEvents<"counter", { Counted: { command: number } }>;
@@ -24,14 +24,20 @@ export class Refusal extends Error {
   }
 }
 
-/** Counts. */
-export const counter = defineDecider({
-  initialState: () => 0,
-  evolve: (state: number, _event: CounterEvent) => state + 1,
-  decide: ({ number }: Command, state: number) => {
-    if (number % 3 === 0 && state % 2 === 1) throw new Refusal(state);
-    if (number % 7 === 0 && state % 2 === 0) return [];
-    const event = { eventType: "Counted" as const, data: { command: number } };
-    return number % 5 === 0 ? [event, event] : [event];
-  },
-});
+/** Counts; `onNone` is told of each decision that stores nothing. */
+export function counting(onNone: (command: Command) => void): Decider<number, Command, CounterEvent> {
+  return {
+    initialState: () => 0,
+    evolve: (state) => state + 1,
+    decide(command, state) {
+      const { number } = command;
+      const isRefused = number % 3 === 0 && state % 2 === 1;
+      const isNothing = number % 7 === 0 && state % 2 === 0;
+      if (isRefused || isNothing) onNone(command);
+      if (isRefused) throw new Refusal(state);
+      if (isNothing) return [];
+      const event = { eventType: "Counted" as const, data: { command: number } };
+      return number % 5 === 0 ? [event, event] : [event];
+    },
+  };
+}

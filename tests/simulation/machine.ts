@@ -5,6 +5,8 @@ import type { Scheduler, Task } from "./scheduler.ts";
 export const EPOCH = Date.UTC(2030, 0, 1);
 /** Milliseconds that rounding may cost a timer. */
 const ROUNDING = 1e-6;
+/** Milliseconds that a timer takes at least: who waits for less than can be told apart would wait for ever. */
+const TICK = 1e-3;
 
 /** How the clocks of a machine are set. */
 export interface ClockSettings {
@@ -90,10 +92,10 @@ export class Machine implements Clock {
 
   /** Runs something after so many milliseconds of the monotonic clock; gives what calls it off. */
   timer(milliseconds: number, ring: () => void): () => void {
-    const due = this.now() + Math.max(0, milliseconds);
+    const due = this.now() + milliseconds;
     let task: Task;
     const arm = (): void => {
-      const left = Math.max(0, due - this.now());
+      const left = Math.max(TICK, due - this.now());
       task = this.#scheduler.after(left / this.#rate, () => this.deliver(check));
     };
     let isOver = false;

@@ -5,8 +5,9 @@ import { ClusterNode } from "../../cluster/node.ts";
 import { Router } from "../../cluster/router.ts";
 import { serveDecider } from "../../cluster/serve.ts";
 import { isAetherError } from "../../errors.ts";
+import { shardOf } from "../../store/shard.ts";
 import { SimulatedEventStore } from "./event_store.ts";
-import { counter } from "./counter.ts";
+import { type Command, counting } from "./counter.ts";
 import type { Machine } from "./machine.ts";
 import { prefixOf, SimulatedBucket, SimulatedFences } from "./ports.ts";
 import type { World } from "./world.ts";
@@ -26,6 +27,8 @@ export class Process {
   #store!: SimulatedEventStore;
   isLeaving = false;
   readonly #world: World;
+  /** By shard: of the last fence of this process. */
+  readonly #epochs = new Map<number, number>();
   /** Of the last life. */
   #incarnation: string | undefined;
 
@@ -63,6 +66,7 @@ export class Process {
     const { machine } = this;
     const { namespace, shards } = this.#store;
     const home = { clock: machine, namespace, shards };
+    const counter = counting((command) => this.#onNone(command));
     const { actorTypes, host } = serveDecider(home, this.#store, counter, { actorType: "counter" });
     this.#server.add(actorTypes, host);
   }
@@ -70,6 +74,11 @@ export class Process {
   /** Notes who it is by now. */
   note(): void {
     this.#incarnation = this.node.discovery.presence?.incarnation ?? this.#incarnation;
+  }
+
+  #onNone({ id, actorId }: Command): void {
+    const epoch = this.#epochs.get(shardOf(actorId, this.#store.shards)) ?? 0;
+    this.#world.checker.onNone(id, epoch);
   }
 
   async #join(): Promise<void> {
@@ -110,6 +119,7 @@ export class Process {
       drain: DRAIN,
     });
     const { distribution, discovery } = this.node;
+    distribution.onChange(({ type, shard, epoch }) => type === "shardAcquired" && this.#epochs.set(shard, epoch));
     const parts = { clock: machine, commands: commands.of(machine), shards };
     this.#store = new SimulatedEventStore(machine, network, log, shards);
     this.#server = new CommandServer({ ...parts, distribution, discovery, observer: ports.observer });

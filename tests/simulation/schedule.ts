@@ -106,6 +106,12 @@ const KINDS: readonly FaultKind[] = [
 ];
 const WILD: readonly FaultKind[] = [...KINDS, "suspend", "suspend", "recreate"];
 
+/**
+ * Milliseconds after the last fault until all is as it should be. Where all nodes have died, those that come back under
+ * their names wait for one TTL until these are free, and for another until the leader is known to be dead.
+ */
+const SETTLE = 12_000;
+
 /** Whatever a simulation may be told of. */
 export const VARIANTS: Readonly<Record<string, Variant>> = {
   /** All faults, clocks within their bounds. */
@@ -126,6 +132,14 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
   blocked: { kinds: ["pause"], rates: NONE, isCalm: true, pause: [200, 1_500], length: [100, 1_000] },
   /** More nodes and shards: moves are throttled, and balanced. */
   large: { nodes: 5, shards: 24, clients: 2, settle: 14_000, pause: [1_500, 6_000], healed: 14_000 },
+  /** Long enough that what is left of the dead is removed. */
+  long: {
+    kinds: ["visit", "visit", "leave", "crash", "pause", "cut"],
+    nodes: 2,
+    clients: 1,
+    healed: 70_000,
+    pause: [2_000, 8_000],
+  },
   /** V1 and B2: one that dies. */
   kill: { kinds: ["kill"], rates: NONE, nodes: 4, shards: 12, pause: [1e9, 1e9], healed: 6_000 },
   killNoNudges: { kinds: ["kill"], rates: { ...NONE, nudgeLoss: 1 }, pause: [1e9, 1e9], healed: 6_000 },
@@ -167,6 +181,7 @@ const TURNS = [
   ["drift", 1],
   ["stale", 1],
   ["flicker", 1],
+  ["long", 1],
 ] as const;
 const ORDER = TURNS.flatMap(([variant, times]) => Array<string>(times).fill(variant));
 
@@ -177,7 +192,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
   const set = VARIANTS[variant];
   if (set === undefined) throw new Error(`No variant is called ${variant}: ${Object.keys(VARIANTS).join(", ")}`);
   const fenced = options.fenced ?? Math.floor(seed / ORDER.length) % 2 === 0;
-  const healed = set.healed ?? 16_000;
+  const healed = set.healed ?? 15_000;
   return {
     seed,
     variant,
@@ -191,7 +206,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
     faults: drawFaults(random, set, healed),
     faulty: set.faulty ?? 0,
     healed,
-    end: healed + (set.settle ?? 10_000),
+    end: healed + (set.settle ?? SETTLE),
     isCalm: set.isCalm ?? false,
   };
 }
