@@ -97,7 +97,10 @@ export class Candidate {
     const { view, lease, ports: { times }, watcher } = this.#presence;
     let patience = jitter(JITTER);
     let last = -1;
+    let isNews = false;
+    using _listening = view.onChange((key) => isNews ||= key === this.#key);
     while (!signal.aborted) {
+      isNews = false;
       const seen = view.get(this.#key);
       if (seen !== undefined && seen.revision !== last) {
         last = seen.revision;
@@ -108,7 +111,8 @@ export class Candidate {
       await this.#clean();
       if (isVacant && lease.isValid() && await this.#serve(seen, signal)) continue;
       if (signal.aborted) return;
-      await view.change((key) => key === this.#key, jitter(LOOK), signal);
+      // What came while this node was trying would be waited for in vain.
+      if (!isNews) await view.change((key) => key === this.#key, jitter(LOOK), signal);
     }
   }
 

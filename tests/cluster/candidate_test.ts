@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { Candidate } from "../../cluster/candidate.ts";
+import { Timeline } from "../../cluster/clock.ts";
+import { LEASE_TIMES } from "../../cluster/lease.ts";
+import { leaderKey } from "../../cluster/names.ts";
+import type { Presence } from "../../cluster/presence.ts";
+import { View } from "../../cluster/view.ts";
+import { aborted } from "../../cluster/crew.ts";
+
+/** Time stands still: nothing happens but by a change. */
+const CLOCK = {
+  now: () => 0,
+  wall: () => 0,
+  sleep: (_milliseconds: number, signal?: AbortSignal) => aborted(signal as AbortSignal),
+};
+
+it("a candidate that lost to one who resigned meanwhile stands again at once", async () => {
+  const key = leaderKey("x");
+  const view = new View(new Timeline(CLOCK));
+  const record = (revision: number, state: string): void =>
+    view.see({ key, revision, value: { v: 1, nodeId: "b", incarnation: "b", token: revision, state } });
+  const tried: number[] = [];
+  const won = Promise.withResolvers<void>();
+  const lease = {
+    take(): Promise<boolean> {
+      if (tried.length === 2) return Promise.resolve(true);
+      // Another was first, and is the leader no more before this one has found out.
+      record(2, "leads");
+      record(3, "resigned");
+      return Promise.resolve(false);
+    },
+    keep: (signal: AbortSignal) => aborted(signal).then(() => true),
+    close: () => Promise.resolve(true),
+  };
+  const presence = {
+    view,
+    incarnation: "a",
+    bucket: { created: 0 },
+    watcher: { polled: 0 },
+    lease: { isValid: () => true, isSteady: () => true, silence: () => 0 },
+    ports: { clock: CLOCK, times: LEASE_TIMES },
+    newLease(_key: string, _fields: object, revision: number): typeof lease {
+      tried.push(revision);
+      return lease;
+    },
+  } as unknown as Presence;
+  record(1, "resigned");
+  const over = new AbortController();
+  const work = (): Promise<void> => {
+    won.resolve();
+    over.abort();
+    return Promise.resolve();
+  };
+  const running = new Candidate(presence, { election: "x", nodeId: "a", work }).run(over.signal);
+  await won.promise;
+  await running;
+  assert.deepEqual(tried, [1, 3]);
+});
