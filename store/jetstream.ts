@@ -102,13 +102,8 @@ export class JetStreamEventStore<E extends Event = Event> implements EventStore<
     this.#history = history;
     this.#parts = parts;
     this.#observer = observer;
-    this.#appender = new Appender({
-      ...parts,
-      history,
-      lanes: new Lanes(),
-      fencedLane: new FencedLane(parts),
-      messageSize,
-    });
+    const lanes = { lanes: new Lanes(), fencedLane: new FencedLane(parts) };
+    this.#appender = new Appender({ ...parts, ...lanes, history, messageSize });
   }
 
   /**
