@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Gets each line of its standard output, which otherwise is this process's. */
   readonly line?: ((line: string) => void) | undefined;
+  /** Gets each line of its standard error, too. */
+  readonly errorLine?: ((line: string) => void) | undefined;
   /** How long it may take; by default without end. */
   readonly seconds?: number;
 }
@@ -68,13 +70,14 @@ async function locate(runtime: Runtime): Promise<Program> {
 /** Runs a runtime with its own arguments (`run -A file.ts` for Deno) to its end, and gives its exit code. */
 export async function run(runtime: Runtime, args: readonly string[], options: RunOptions = {}): Promise<number> {
   const { path } = await find(runtime);
-  const { environment, line, seconds } = options;
+  const { environment, line, errorLine, seconds } = options;
   const child = spawn(path, args, {
     cwd: ROOT,
     env: { ...process.env, ...environment },
-    stdio: ["ignore", line ? "pipe" : "inherit", "inherit"],
+    stdio: ["ignore", line ? "pipe" : "inherit", errorLine ? "pipe" : "inherit"],
   });
   if (line && child.stdout) createInterface({ input: child.stdout }).on("line", line);
+  if (errorLine && child.stderr) createInterface({ input: child.stderr }).on("line", errorLine);
 
   // An interrupt first: the test runners then say which tests were still running.
   const timers = seconds === undefined ? [] : [

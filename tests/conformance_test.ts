@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
 import { eventStoreConformance, NatsCluster, NatsServer } from "../testing/mod.ts";
+import { ON_DENO_ONLY } from "./support/once.ts";
 import { connectedTo } from "./support/servers.ts";
 
 describe("InMemoryEventStore", () => {
@@ -11,7 +12,8 @@ describe("InMemoryEventStore", () => {
 });
 
 describe("JetStreamEventStore", () => onServers(1, () => NatsServer.start()));
-describe("JetStreamEventStore on three servers", () => onServers(3, () => NatsCluster.start()));
+// Three servers answer differently than one; what a runtime makes of their answers is known from one.
+describe("JetStreamEventStore on three servers", { skip: ON_DENO_ONLY }, () => onServers(3, () => NatsCluster.start()));
 
 /** Stores of one namespace take turns over connections of their own, to different servers where there are several. */
 function onServers(replicas: number, start: () => Promise<NatsServer | NatsCluster>): void {

@@ -39,7 +39,10 @@ describe("errors", () => {
   it("are instances of their class, of AetherError and of Error, and of no other class", () => {
     for (const [name, one] of classes) {
       const make = one as unknown as new (fields: object, problem?: string) => Error;
-      const error = new make({ actorIds: [], eventIds: [], missing: [], issues: [], differences: [], reason: {} }, "problem");
+      const error = new make(
+        { actorIds: [], eventIds: [], missing: [], issues: [], differences: [], reason: {} },
+        "problem",
+      );
       assert.equal(error.name, name);
       assert.ok(error instanceof AetherError && error instanceof Error && error instanceof make, name);
       for (const [other, two] of classes) {

@@ -92,7 +92,8 @@ export const deletion: Promises = {
     { store, another },
   ) {
     const other = await another();
-    for (const _ of upTo(300)) await store.append("order-1", [added("x".repeat(20_000))]); // too much to hold at once
+    const append = (): Promise<unknown> => store.append("order-1", [added("x".repeat(20_000))]);
+    for (const _ of upTo(30)) await Promise.all(upTo(10).map(append)); // too much to hold at once
     const seen: string[] = [];
     for await (const commit of store.readActor("order-1")) {
       seen.push(...outline([commit]));

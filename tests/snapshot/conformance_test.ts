@@ -1,6 +1,7 @@
 import { describe, it } from "node:test";
 import { InMemorySnapshotStore, KvSnapshotStore } from "../../mod.ts";
 import { NatsCluster, NatsServer, snapshotStoreConformance } from "../../testing/mod.ts";
+import { ON_DENO_ONLY } from "../support/once.ts";
 import { connectedTo } from "../support/servers.ts";
 
 describe("InMemorySnapshotStore", () => {
@@ -8,7 +9,8 @@ describe("InMemorySnapshotStore", () => {
 });
 
 describe("KvSnapshotStore", () => onServers(1, () => NatsServer.start()));
-describe("KvSnapshotStore on three servers", () => onServers(3, () => NatsCluster.start()));
+// As with the event store, whose connection it shares.
+describe("KvSnapshotStore on three servers", { skip: ON_DENO_ONLY }, () => onServers(3, () => NatsCluster.start()));
 
 /** Stores of one namespace take turns over connections of their own, to different servers where there are several. */
 function onServers(replicas: number, start: () => Promise<NatsServer | NatsCluster>): void {

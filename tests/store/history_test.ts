@@ -20,6 +20,7 @@ import { encodeCommit, type WireMessage } from "../../store/wire.ts";
 import { added, all, eventOf, outline, rejects, several } from "../../testing/event_store/scene.ts";
 import { NatsServer } from "../../testing/mod.ts";
 import { headersOf, type Raw, raw, until } from "../support/jetstream.ts";
+import { ON_DENO } from "../support/once.ts";
 import { numbers } from "../support/random.ts";
 
 /** Bytes of a block of the server, and messages in one of the large stream. */
@@ -58,7 +59,8 @@ describe("reading an actor", () => {
 
   describe("gives what a plain filter gives, wherever its messages lie", () => {
     const seed = Number(process.env.AETHER_SEED ?? Date.now() % 2 ** 31); // `AETHER_SEED=…` repeats a run
-    const shifts = [0, 0, 0, 3, -7, 500, -3_000]; // a stream that was restored has other sequences than its links say
+    // A stream that was restored has other sequences than its links say. The look-up is the same on each runtime.
+    const shifts = ON_DENO ? [0, 0, 0, 3, -7, 500, -3_000] : [0, 3, -3_000];
     for (const [round, shift] of shifts.entries()) {
       it(`links wrong by ${shift}, seed ${seed + round}`, async () => {
         const random = numbers(seed + round);

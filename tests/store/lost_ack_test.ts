@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { type AppendResult, type Event, type EventStore, JetStreamEventStore, type NewEvent } from "../../mod.ts";
 import { FaultyNetwork, type NetworkMessage } from "../../testing/mod.ts";
 import { added, rejects, upTo } from "../../testing/event_store/scene.ts";
+import { ON_DENO, ON_DENO_ONLY } from "../support/once.ts";
 import { type Started, startOne, startThree } from "../support/servers.ts";
 
 /** A write of some shape onto `a` (and more), its events named by the caller; what it gives, of `a`. */
@@ -49,7 +50,9 @@ const SHAPES: Readonly<Record<string, Shape>> = {
 const isPublish = ({ to, subject }: NetworkMessage): boolean => to === "server" && subject.startsWith("aether.");
 
 for (const [servers, start] of [["one server", startOne], ["three servers", startThree]] as const) {
-  describe(`a lost answer, on ${servers}`, () => {
+  // How answers get lost differs by runtime, what the server does with a write does not.
+  const skip = start === startThree && ON_DENO_ONLY;
+  describe(`a lost answer, on ${servers}`, { skip }, () => {
     let started: Started;
     const ends: (() => Promise<void>)[] = [];
 
@@ -106,20 +109,25 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
       assert.deepEqual(again.events.map(({ id }) => id), ids);
     });
 
-    promises("of a write that is stored, and 500 other commits of the actor behind it", async (scene, write, ids) => {
-      const { network, store, beside, fresh } = scene;
-      const lost = network.swallow(({ isPubAck }) => isPubAck, { times: 1 });
-      const writing = write(store, ids);
-      await lost.met();
-      await Promise.all(upTo(500).map((count) => beside.append("a", [added(count)])));
-      const result = await writing;
-      assert.deepEqual([result.duplicate, result.version], [true, 1 + ids.length]);
-      const again = await write(await fresh(), ids);
-      assert.deepEqual([again.duplicate, again.version, again.position], [true, 1 + ids.length, result.position]);
-      const stored = await idsOf(beside, "a");
-      assert.deepEqual(stored.slice(0, 1 + ids.length), ["first", ...ids]);
-      assert.equal(stored.length, 501 + ids.length);
-    }, { timeout: 10_000 });
+    const others = ON_DENO ? 500 : 100;
+    promises(
+      `of a write that is stored, and ${others} other commits of the actor behind it`,
+      async (scene, write, ids) => {
+        const { network, store, beside, fresh } = scene;
+        const lost = network.swallow(({ isPubAck }) => isPubAck, { times: 1 });
+        const writing = write(store, ids);
+        await lost.met();
+        await Promise.all(upTo(others).map((count) => beside.append("a", [added(count)])));
+        const result = await writing;
+        assert.deepEqual([result.duplicate, result.version], [true, 1 + ids.length]);
+        const again = await write(await fresh(), ids);
+        assert.deepEqual([again.duplicate, again.version, again.position], [true, 1 + ids.length, result.position]);
+        const stored = await idsOf(beside, "a");
+        assert.deepEqual(stored.slice(0, 1 + ids.length), ["first", ...ids]);
+        assert.equal(stored.length, 1 + others + ids.length);
+      },
+      { timeout: 10_000 },
+    );
 
     promises("of a write that never arrived: it is sent again", async ({ network, store, beside }, write, ids) => {
       const lost = network.swallow(isPublish, { times: 1 });

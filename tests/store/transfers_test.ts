@@ -3,14 +3,18 @@ import { it } from "node:test";
 import { type Event, JetStreamEventStore } from "../../mod.ts";
 import { all, upTo } from "../../testing/event_store/scene.ts";
 import { raw } from "../support/jetstream.ts";
+import { ON_DENO } from "../support/once.ts";
 import { runScript } from "../support/process.ts";
 
 const ACCOUNTS = 20;
 const PROCESSES = 4;
-const TRANSFERS = 250;
+/** Of each process. Their races are those of the server: fewer on Bun and Node. */
+const TRANSFERS = ON_DENO ? 250 : 50;
 const START = 1_000;
 
-it("1,000 concurrent transfers over four processes conserve the money, and no balance falls below zero", async () => {
+const count = PROCESSES * TRANSFERS;
+
+it(`${count} concurrent transfers over four processes conserve the money, and no balance falls below zero`, async () => {
   const server = await raw();
   try {
     const store = await JetStreamEventStore.open<Event<"Moved", { amount: number }>>(server.nc, { namespace: "bank" });
@@ -24,7 +28,7 @@ it("1,000 concurrent transfers over four processes conserve the money, and no ba
       ),
     );
     const done = outputs.reduce((sum, output) => sum + Number(output), 0);
-    assert(done > PROCESSES * TRANSFERS / 2, `only ${done} went through`);
+    assert(done > count / 2, `only ${done} went through`);
     const balances = new Map<string, number>();
     let commits = 0;
     for (const { actorId, events } of await all(store.readAll())) {
