@@ -197,16 +197,18 @@ describe("a NatsEventBus, of commits,", () => {
     await Promise.all([member.ready, stays.ready]);
     network.pause();
     for (const _ of upTo(30)) await store.append("order-1", several(1));
-    const draining = member.drain();
+    const draining = Promise.all([member.drain(), member.drain()]);
+    // Whoever comes now has a subscription of the server of his own.
+    await using again = leaving.on({ group: "g" }, there.take);
     network.resume();
     await draining;
-    await here.atLeast(30 - there.items.length);
+    await again.ready;
+    await until(() => here.items.length + there.items.length >= 30);
     assert.ok(there.items.length > 0);
     assert.deepEqual(versions([...here.items, ...there.items]).toSorted((a, b) => a - b), upTo(30));
-    // Whoever comes then has a subscription of the server of his own.
-    await using again = leaving.on({ group: "g" }, there.take);
-    await again.ready;
+    await stays.drain();
     await store.append("order-1", several(1));
+    await until(() => here.items.length + there.items.length === 31);
   });
 
   it("reads from the leader what no replica has yet; counts and tells of a commit that cannot be read", async () => {
