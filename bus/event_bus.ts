@@ -30,7 +30,10 @@ export interface SubscribeOptions<E extends Event, Types extends string, ActorTy
   readonly onGap?: (gap: Gap) => void;
   /** Where to read what was missed. */
   readonly fill?: EventStore;
-  /** Members of a group share the events. */
+  /**
+   * Members of a group share the events. A large commit, of several messages, is read from the stream by the member that
+   * is given it. If it cannot be read, the member goes on without it: it is counted in `dropped`, and told to `onError`.
+   */
   readonly group?: string;
   /** Events that may wait for a slow subscriber. @default 1024 */
   readonly buffer?: number;
@@ -41,7 +44,7 @@ export interface SubscribeOptions<E extends Event, Types extends string, ActorTy
 /** Options of `on`. */
 export interface HandlerOptions<E extends Event, Types extends string, ActorTypes extends string>
   extends SubscribeOptions<E, Types, ActorTypes> {
-  /** The handler threw or rejected; the subscription goes on. */
+  /** The handler threw or rejected, or a large commit of the group could not be read; the subscription goes on. */
   onError?(error: unknown, event: Select<E, Types, ActorTypes>): void;
 }
 
@@ -49,7 +52,7 @@ export interface HandlerOptions<E extends Event, Types extends string, ActorType
 export interface EventSubscription<out E extends Event> extends AsyncIterable<E>, AsyncDisposable {
   /** Resolves when the server knows of the subscription: what is committed afterwards is delivered. */
   readonly ready: Promise<void>;
-  /** How many events were dropped. */
+  /** How many events were dropped; of a large commit that a member of a group could not read, those that are known. */
   readonly dropped: number;
   /**
    * Takes no more, finishes what it has, ends the iteration; nothing runs after it. Awaited inside of its own handler it

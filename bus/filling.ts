@@ -8,14 +8,24 @@ export class Filling {
   readonly #commits: AsyncIterator<Commit>;
   readonly #stop = new AbortController();
   readonly #filter: Filter;
+  /** There is something to take, or nothing more will come. */
+  readonly #wake: () => void;
+  readonly #failed: (error: unknown) => void;
   #reading = false;
   /** A commit that was read and not yet taken. */
   #commit: Commit | undefined;
   #ended = false;
 
-  constructor(read: (signal: AbortSignal) => AsyncIterable<Commit>, filter: Filter) {
+  constructor(
+    read: (signal: AbortSignal) => AsyncIterable<Commit>,
+    filter: Filter,
+    wake: () => void,
+    failed: (error: unknown) => void,
+  ) {
     this.#commits = read(this.#stop.signal)[Symbol.asyncIterator]();
     this.#filter = filter;
+    this.#wake = wake;
+    this.#failed = failed;
   }
 
   /** Nothing is left. */
@@ -23,11 +33,11 @@ export class Filling {
     return this.#ended;
   }
 
-  /** The next commit, if it is there; else it is read, and `wake` or `failed` called then. */
-  take(wake: () => void, failed: (error: unknown) => void): Commit | undefined {
+  /** The next commit, if it is there; else it is read, and the subscription woken then. */
+  take(): Commit | undefined {
     const commit = this.#commit;
     this.#commit = undefined;
-    if (commit === undefined && !this.#reading && !this.#ended) void this.#read(wake, failed);
+    if (commit === undefined && !this.#reading && !this.#ended) void this.#read();
     return commit;
   }
 
@@ -37,7 +47,7 @@ export class Filling {
     this.#stop.abort();
   }
 
-  async #read(wake: () => void, failed: (error: unknown) => void): Promise<void> {
+  async #read(): Promise<void> {
     this.#reading = true;
     try {
       do {
@@ -47,11 +57,11 @@ export class Filling {
         else if (!value.deleted) this.#commit = letsEvents(this.#filter, value);
       } while (this.#commit === undefined && !this.#ended);
     } catch (error) {
-      if (!this.#ended) failed(error);
+      if (!this.#ended) this.#failed(error);
       this.#ended = true;
     }
     this.#reading = false;
-    wake();
+    this.#wake();
   }
 }
 

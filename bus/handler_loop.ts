@@ -63,7 +63,7 @@ export class HandlerLoop implements Consumer {
     this.#wake();
   }
 
-  /** The handler threw, or there was no room for an event; only a deletion that had none has no event to show. */
+  /** The handler threw, there was no room for an event, or it could not be read; where none is at hand, none is shown. */
   failed(error: unknown, event: Event | undefined, what = "handler"): void {
     const onError = this.#onError;
     if (onError === undefined || event === undefined) this.#report.failed(what, error, event);

@@ -18,8 +18,9 @@ import { Group } from "./group.ts";
 import { checkBusOptions, type NatsBusOptions } from "./nats_options.ts";
 import { subjectsOf } from "./narrowing.ts";
 import { Report } from "./report.ts";
-import { type Handling, handlingOf, Subscription } from "./subscription.ts";
-import { checkTerms, filterKey, type Terms } from "./terms.ts";
+import { ACCEPTED, type Place, Subscribers } from "./subscribers.ts";
+import type { Subscription } from "./subscription.ts";
+import { filterKey, type Terms } from "./terms.ts";
 import { readWhole } from "./whole.ts";
 
 /** Bytes of `NATS/1.0`, the name of the one header, and the line ends. */
@@ -69,10 +70,9 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
   /** By the subjects that are asked for. */
   readonly #feeds = new Map<string, Feed>();
   readonly #groups = new Map<string, Entered>();
-  readonly #subscriptions = new Set<Subscription<Event>>();
+  readonly #subscribers: Subscribers;
   #statuses: (AsyncIterable<Status> & { stop?(): void }) | undefined;
   #isAway = false;
-  #closed = false;
 
   private constructor(nc: NatsConnection, api: JetStreamApi, shards: number, timeout: number, options: NatsBusOptions) {
     const { namespace, observer } = options;
@@ -84,6 +84,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     this.#api = api;
     this.#subjects = subjects;
     this.#report = new Report(namespace, observer);
+    this.#subscribers = new Subscribers(namespace, shards, this.#report, (terms) => this.#placeOf(terms));
     this.#parts = {
       nc,
       subjects,
@@ -127,7 +128,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
    */
   publish(event: E, options?: Abortable): Promise<void> {
     try {
-      if (this.#closed) throw this.#closedError();
+      this.#subscribers.checkOpen();
       options?.signal?.throwIfAborted();
       this.#send(copyEvent(event));
       return ACCEPTED;
@@ -139,20 +140,19 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
   subscribe<const Types extends string = string, const ActorTypes extends string = string>(
     options: SubscribeOptions<E, Types, ActorTypes> = {},
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>) as never;
+    return this.#subscribers.subscribe(options);
   }
 
   on<const Types extends string = string, const ActorTypes extends string = string>(
     options: HandlerOptions<E, Types, ActorTypes>,
     handler: (event: Select<E, Types, ActorTypes>) => void | Promise<void>,
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>, handlingOf(options, handler)) as never;
+    return this.#subscribers.on(options, handler);
   }
 
   /** Ends every subscription at once: iterations reject with CLOSED, handlers are given nothing more. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    for (const subscription of this.#subscriptions) subscription.end({ error: this.#closedError() });
+    this.#subscribers.close();
     this.#statuses?.stop?.();
     this.#api.close();
     return Promise.resolve();
@@ -178,35 +178,25 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     }
   }
 
-  #subscribe(options: SubscribeOptions<Event, string, string>, handling?: Handling): Subscription<Event> {
-    if (this.#closed) throw this.#closedError();
-    const terms = checkTerms(options, this.shards);
-    const isAborted = terms.signal?.aborted === true;
-    const feed = isAborted ? undefined : this.#feedOf(terms);
-    const subscription = new Subscription<Event>({
-      terms,
-      report: this.#report,
-      handling,
-      ready: feed?.ready ?? ACCEPTED,
-      leave: () => leave?.(),
+  #placeOf(terms: Terms): Place {
+    const { group: name } = terms;
+    const feed = this.#feedOf(terms);
+    return {
+      ready: feed.ready,
+      enter: (subscription) => this.#enter(subscription, name, feed),
       // What the server has given to the last member here it gives to no other.
-      quiesce: () => terms.group !== undefined && feed?.size === 1 ? feed.drain() : undefined,
-    });
-    const leave = feed && this.#enter(subscription, terms, feed);
-    if (isAborted) subscription.end({ error: terms.signal?.reason });
-    return subscription;
+      quiesce: () => name !== undefined && feed.size === 1 ? feed.drain() : undefined,
+    };
   }
 
   /** @returns how to leave */
-  #enter(subscription: Subscription<Event>, { group: name }: Terms, feed: Feed): () => void {
+  #enter(subscription: Subscription<Event>, name: string | undefined, feed: Feed): () => void {
     const group = name === undefined ? undefined : this.#groups.get(name)?.group;
     const remove = feed.add(subscription);
     group?.add(subscription);
-    this.#subscriptions.add(subscription);
     return () => {
       group?.delete(subscription);
       remove();
-      this.#subscriptions.delete(subscription);
       if (feed.size === 0) this.#forget(feed);
     };
   }
@@ -254,15 +244,9 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     if (!subject.startsWith(this.#subjects.bus.slice(0, -">".length))) return;
     this.#report.refused(subject, this.#api.errorOf(new Failed(failure, error)));
   }
-
-  #closedError(): ClosedError {
-    return new ClosedError({ what: `The bus of ${this.namespace}` });
-  }
 }
 
 const utf8 = new TextEncoder();
-/** Shared by every call. */
-const ACCEPTED = Promise.resolve();
 
 async function shardsOf(api: JetStreamApi, operation: Operation): Promise<number> {
   const info = await findStream(api, operation);

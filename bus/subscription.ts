@@ -1,7 +1,7 @@
 /** A subscription to any bus: who takes, what waits, and how it ends. */
 import { ClosedError, type EventDecodeError, InvalidArgumentError, OverflowError } from "../errors.ts";
 import type { Event } from "../event.ts";
-import type { Filter } from "../store/filter.ts";
+import { type Filter, letsEvents } from "../store/filter.ts";
 import { Announcement, countOf, type Delivery } from "./announcement.ts";
 import type { EventSubscription } from "./event_bus.ts";
 import { type Consumer, HandlerLoop } from "./handler_loop.ts";
@@ -75,7 +75,7 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     this.#leave = leave;
     this.#quiesce = quiesce;
     const wake = (): void => this.#wake();
-    this.#mailbox = new Mailbox(terms, report, wake);
+    this.#mailbox = new Mailbox(terms, report, wake, (error, event) => this.#unread(error, event));
     if (handling !== undefined) {
       this.#loop = new HandlerLoop(this.#mailbox, report, wake, handling.handler, handling.onError);
     } else this.#iteration = new Iteration(this.#mailbox, wake, () => this.#stop());
@@ -98,7 +98,7 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     if (this.#mailbox.push(delivery)) return this.#wake();
     const { buffer } = this.#terms;
     const error = new OverflowError({ buffer });
-    const event = delivery instanceof Announcement ? delivery.commit.events[0] : delivery;
+    const event = delivery instanceof Announcement ? letsEvents(this.filter, delivery.commit)?.events[0] : delivery;
     this.#mailbox.dropped += countOf(delivery);
     this.#report.event("overflow", { buffer });
     // A handler that hangs must not keep it back; nor may the subscriber run before every other has the event.
@@ -156,6 +156,12 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
 
   #stop(): void {
     this.end();
+  }
+
+  /** A commit that was meant for it alone could not be read. */
+  #unread(error: unknown, event: Event | undefined): void {
+    if (this.#loop !== undefined) this.#loop.failed(error, event, "read");
+    else this.#report.failed("read", error, event);
   }
 
   /** Takes no more. */

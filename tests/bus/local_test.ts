@@ -227,6 +227,21 @@ describe("LocalEventBus", () => {
     assert.deepEqual(seen, []);
   });
 
+  it("leaves to a reader that comes late what waits in a subscription that was drained before", async () => {
+    const bus = new LocalEventBus();
+    const drained = bus.subscribe();
+    await bus.publish(eventOf("order-1", 1));
+    await drained.drain();
+    await bus[Symbol.asyncDispose]();
+    assert.deepEqual(versions(await Array.fromAsync(drained)), [1]);
+  });
+
+  it("refuses an id that is too long once it is encoded", async () => {
+    const bus = new LocalEventBus();
+    await bus.publish(eventOf("é".repeat(85), 1));
+    await rejects(bus.publish(eventOf("é".repeat(86), 1)), "INVALID_ACTOR_ID");
+  });
+
   it("refuses an event after it was disposed of before it looks at it", async () => {
     const bus = new LocalEventBus();
     await bus[Symbol.asyncDispose]();

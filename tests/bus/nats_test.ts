@@ -145,7 +145,9 @@ describe("NatsEventBus", () => {
     const observer = {
       event: (name: string, { subject }: Readonly<Record<string, unknown>>): void => void refused.push([name, subject]),
     };
+    await using other = await NatsEventBus.open(mute, { namespace: "shop-2", observer }); // is not concerned
     await using bus = await NatsEventBus.open(mute, { namespace: NAMESPACE, observer });
+    await other.publish(eventOf("order-1", 1));
     await bus.publish(eventOf("order-1", 1));
     await until(() => refused.length > 0);
     assert.deepEqual(refused, [["publishRefused", subjectOf("order-1")]]);
@@ -191,9 +193,11 @@ describe("NatsEventBus", () => {
     await rejects(bus.publish(eventOf("order-1", 1, { data: { a: [1n] } })), "INVALID_EVENT", { path: "data.a[0]" });
   });
 
-  it("ends with the connection: CLOSED behind what waits, and nothing goes to the console", async () => {
+  it("ends with the connection: CLOSED behind what waits, and nothing is reported", async () => {
     const own = await connected("a");
-    const bus = await NatsEventBus.open(own, { namespace: NAMESPACE });
+    const reported: string[] = [];
+    const observer = { event: (name: string): void => void reported.push(name) };
+    const bus = await NatsEventBus.open(own, { namespace: NAMESPACE, observer });
     const read = bus.subscribe();
     const handled = bus.on({}, () => {});
     const member = bus.on({ group: "g" }, () => {});
@@ -205,6 +209,7 @@ describe("NatsEventBus", () => {
     await take(iterator, 1);
     await rejects(iterator.next(), "CLOSED");
     await inTime(Promise.all([handled.drain(), member.drain()]), () => "the end of the handlers");
+    assert.deepEqual(reported, []);
     await rejects(bus.publish(eventOf("order-1", 2)), "CLOSED");
     const closed = (error: unknown): boolean => isAetherError(error, "CLOSED");
     assert.throws(() => bus.subscribe(), closed);
