@@ -189,8 +189,8 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
       handling,
       ready: feed?.ready ?? ACCEPTED,
       leave: () => leave?.(),
-      // What the server has given to the last member here it gives to no other.
-      quiesce: () => terms.group !== undefined && feed?.size === 1 ? feed.drain() : undefined,
+      // What the server has given to the last member here it gives to no other. Of a lost connection nothing comes.
+      quiesce: () => terms.group !== undefined && !this.#isAway && feed?.size === 1 ? feed.drain() : undefined,
     });
     const leave = feed && this.#enter(subscription, terms, feed);
     if (isAborted) subscription.end({ error: terms.signal?.reason });
