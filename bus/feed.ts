@@ -29,10 +29,17 @@ export interface FeedParts {
   readonly readWhole: (last: Part, signal: AbortSignal) => Promise<Commit | undefined>;
 }
 
+/** What a feed of these subjects is known by. */
+export function keyOf(subjects: readonly string[]): string {
+  return subjects.join(" ");
+}
+
 /** Subscriptions of the server, and those of the bus that they are for. */
 export class Feed {
   /** Resolves when the server knows of it. */
   readonly ready: Promise<void>;
+  /** The same for feeds of the same subjects. */
+  readonly key: string;
   readonly #parts: FeedParts;
   readonly #index: FilterIndex;
   readonly #subscriptions = new Set<Subscription<Event>>();
@@ -59,6 +66,7 @@ export class Feed {
     group?: { readonly target: Target; readonly queue: string },
   ) {
     this.#parts = parts;
+    this.key = keyOf(subjects);
     this.#index = new FilterIndex(parts.shards);
     this.#group = group?.target;
     const queue = group === undefined ? {} : { queue: group.queue };
