@@ -25,8 +25,20 @@ export interface FeedParts {
   readonly shards: number;
   readonly reader: BusReader;
   readonly report: Report;
+  /** Resolves once the server has read all that was sent before. */
+  readonly flush: () => Promise<void>;
   /** Reads the commit whose last part this is; undefined if it was erased meanwhile. */
   readonly readWhole: (last: Part, signal: AbortSignal) => Promise<Commit | undefined>;
+}
+
+/** One round trip for all who ask for it in one turn: of very many subscriptions each would be a write of its own. */
+export function flushesOf(nc: NatsConnection): () => Promise<void> {
+  let asked: Promise<void> | undefined;
+  return () =>
+    asked ??= Promise.resolve().then(() => {
+      asked = undefined;
+      return nc.flush();
+    });
 }
 
 /** What a feed of these subjects is known by. */
@@ -124,10 +136,10 @@ export class Feed {
   }
 
   async #known(): Promise<void> {
-    const { nc } = this.#parts;
+    const { nc, flush } = this.#parts;
     while (this.#nats.length > 0) {
       try {
-        await nc.flush();
+        await flush();
       } catch {
         // The connection was lost; once there is another, the client subscribes again.
         if (!this.#left && !nc.isClosed()) await new Promise((resolve) => setTimeout(resolve, PAUSE));

@@ -13,7 +13,7 @@ import { Subjects } from "../store/subjects.ts";
 import { Decoder, HEADER } from "../store/wire.ts";
 import { BusReader } from "./bus_reader.ts";
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "./event_bus.ts";
-import { Feed, type FeedParts, keyOf } from "./feed.ts";
+import { Feed, type FeedParts, flushesOf, keyOf } from "./feed.ts";
 import { Group } from "./group.ts";
 import { checkBusOptions, type NatsBusOptions } from "./nats_options.ts";
 import { subjectsOf } from "./narrowing.ts";
@@ -90,6 +90,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
       shards,
       reader: new BusReader(subjects, shards),
       report: this.#report,
+      flush: flushesOf(nc),
       readWhole: (last, signal) => readWhole(whole, last, new Operation(timeout, signal)),
     };
     void this.#watch();
