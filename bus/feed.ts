@@ -25,14 +25,33 @@ export interface FeedParts {
   readonly shards: number;
   readonly reader: BusReader;
   readonly report: Report;
+  /** Resolves once the server has read all that was sent before. */
+  readonly flush: () => Promise<void>;
   /** Reads the commit whose last part this is; undefined if it was erased meanwhile. */
   readonly readWhole: (last: Part, signal: AbortSignal) => Promise<Commit | undefined>;
+}
+
+/** One round trip for all who ask for it in one turn: of very many subscriptions each would be a write of its own. */
+export function flushesOf(nc: NatsConnection): () => Promise<void> {
+  let asked: Promise<void> | undefined;
+  return () =>
+    asked ??= Promise.resolve().then(() => {
+      asked = undefined;
+      return nc.flush();
+    });
+}
+
+/** What a feed of these subjects is known by. */
+export function keyOf(subjects: readonly string[]): string {
+  return subjects.join(" ");
 }
 
 /** Subscriptions of the server, and those of the bus that they are for. */
 export class Feed {
   /** Resolves when the server knows of it. */
   readonly ready: Promise<void>;
+  /** The same for feeds of the same subjects. */
+  readonly key: string;
   readonly #parts: FeedParts;
   readonly #index: FilterIndex;
   readonly #subscriptions = new Set<Subscription<Event>>();
@@ -59,6 +78,7 @@ export class Feed {
     group?: { readonly target: Target; readonly queue: string },
   ) {
     this.#parts = parts;
+    this.key = keyOf(subjects);
     this.#index = new FilterIndex(parts.shards);
     this.#group = group?.target;
     const queue = group === undefined ? {} : { queue: group.queue };
@@ -116,10 +136,10 @@ export class Feed {
   }
 
   async #known(): Promise<void> {
-    const { nc } = this.#parts;
+    const { nc, flush } = this.#parts;
     while (this.#nats.length > 0) {
       try {
-        await nc.flush();
+        await flush();
       } catch {
         // The connection was lost; once there is another, the client subscribes again.
         if (!this.#left && !nc.isClosed()) await new Promise((resolve) => setTimeout(resolve, PAUSE));

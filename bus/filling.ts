@@ -5,7 +5,8 @@ import type { Gap } from "./event_bus.ts";
 
 /** Commits that are read, one at a time: no more of them are held than one. */
 export class Filling {
-  readonly #commits: AsyncIterator<Commit>;
+  readonly #read: (signal: AbortSignal) => AsyncIterable<Commit>;
+  #commits: AsyncIterator<Commit> | undefined;
   readonly #stop = new AbortController();
   readonly #filter: Filter;
   /** There is something to take, or nothing more will come. */
@@ -22,7 +23,7 @@ export class Filling {
     wake: () => void,
     failed: (error: unknown) => void,
   ) {
-    this.#commits = read(this.#stop.signal)[Symbol.asyncIterator]();
+    this.#read = read;
     this.#filter = filter;
     this.#wake = wake;
     this.#failed = failed;
@@ -37,7 +38,7 @@ export class Filling {
   take(): Commit | undefined {
     const commit = this.#commit;
     this.#commit = undefined;
-    if (commit === undefined && !this.#reading && !this.#ended) void this.#read();
+    if (commit === undefined && !this.#reading && !this.#ended) void this.#pull();
     return commit;
   }
 
@@ -45,11 +46,22 @@ export class Filling {
     this.#ended = true;
     this.#commit = undefined;
     this.#stop.abort();
+    void this.#leave();
   }
 
-  async #read(): Promise<void> {
+  /** A reading that waits to be asked for more is not told by the signal. */
+  async #leave(): Promise<void> {
+    try {
+      await this.#commits?.return?.();
+    } catch {
+      // Nobody wants to know any more.
+    }
+  }
+
+  async #pull(): Promise<void> {
     this.#reading = true;
     try {
+      this.#commits ??= this.#read(this.#stop.signal)[Symbol.asyncIterator]();
       do {
         const { done, value } = await this.#commits.next();
         if (done) this.#ended = true;

@@ -43,13 +43,17 @@ export class Group implements Target {
     if (index >= 0) this.#members.splice(index, 1);
   }
 
-  /** To the member with the least to do: one that hangs keeps nothing from the others. */
+  /** To the member with the least to do of those that have room: one that hangs keeps nothing from the others. */
   deliver(delivery: Delivery): void {
     const count = this.#members.length;
     let chosen: Subscription<Event> | undefined;
+    let hasRoom = false;
     for (let step = 0; step < count; step++) {
       const member = this.#members[(this.#turn + step) % count] as Subscription<Event>;
-      if (chosen === undefined || member.load < chosen.load) chosen = member;
+      const fits = member.hasRoomFor(delivery);
+      if (chosen !== undefined && (fits === hasRoom ? member.load >= chosen.load : hasRoom)) continue;
+      chosen = member;
+      hasRoom = fits;
     }
     this.#turn = (this.#turn + 1) % Math.max(1, count);
     chosen?.deliver(delivery);

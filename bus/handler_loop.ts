@@ -57,6 +57,7 @@ export class HandlerLoop implements Consumer {
         });
         return;
       } catch (error) {
+        this.#running = false; // a promise of its own making may throw where it is waited for
         this.failed(error, event);
       }
     }

@@ -56,6 +56,11 @@ export class Mailbox {
     return this.#waiting;
   }
 
+  /** Whether it would be taken in and nothing dropped for it. */
+  hasRoomFor(delivery: Delivery): boolean {
+    return this.#waiting === 0 || this.#waiting + countOf(delivery) <= this.#terms.buffer;
+  }
+
   /**
    * Takes it in or drops it, a commit as a whole. An empty mailbox takes a commit of any size: it is in memory anyway.
    * False if there is no room and nothing may be dropped.

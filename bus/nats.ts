@@ -13,7 +13,7 @@ import { Subjects } from "../store/subjects.ts";
 import { Decoder, HEADER } from "../store/wire.ts";
 import { BusReader } from "./bus_reader.ts";
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "./event_bus.ts";
-import { Feed, type FeedParts } from "./feed.ts";
+import { Feed, type FeedParts, flushesOf, keyOf } from "./feed.ts";
 import { Group } from "./group.ts";
 import { checkBusOptions, type NatsBusOptions } from "./nats_options.ts";
 import { subjectsOf } from "./narrowing.ts";
@@ -91,6 +91,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
       shards,
       reader: new BusReader(subjects, shards),
       report: this.#report,
+      flush: flushesOf(nc),
       readWhole: (last, signal) => readWhole(whole, last, new Operation(timeout, signal)),
     };
     void this.#watch();
@@ -184,8 +185,8 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     return {
       ready: feed.ready,
       enter: (subscription) => this.#enter(subscription, name, feed),
-      // What the server has given to the last member here it gives to no other.
-      quiesce: () => name !== undefined && feed.size === 1 ? feed.drain() : undefined,
+      // What the server has given to the last member here it gives to no other. Of a lost connection nothing comes.
+      quiesce: () => name !== undefined && !this.#isAway && feed.size === 1 ? feed.drain() : undefined,
     };
   }
 
@@ -197,7 +198,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     return () => {
       group?.delete(subscription);
       remove();
-      if (feed.size === 0) this.#forget(feed);
+      if (feed.size === 0) this.#forget(feed, name);
     };
   }
 
@@ -205,7 +206,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     if (name !== undefined) this.#groups.get(name)?.group.check(filter);
     const subjects = subjectsOf(filter, this.#subjects, this.shards);
     if (name === undefined) {
-      const key = subjects.join(" ");
+      const key = keyOf(subjects);
       const known = this.#feeds.get(key);
       if (known !== undefined && !known.ended) return known;
       const feed = new Feed(this.#parts, subjects);
@@ -220,10 +221,12 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     return feed;
   }
 
-  #forget(feed: Feed): void {
+  /** There may be a newer one in its place. */
+  #forget(feed: Feed, name: string | undefined): void {
     feed.close();
-    for (const [key, known] of this.#feeds) if (known === feed) this.#feeds.delete(key);
-    for (const [name, known] of this.#groups) if (known.feed === feed) this.#groups.delete(name);
+    if (name === undefined) {
+      if (this.#feeds.get(feed.key) === feed) this.#feeds.delete(feed.key);
+    } else if (this.#groups.get(name)?.feed === feed) this.#groups.delete(name);
   }
 
   async #watch(): Promise<void> {

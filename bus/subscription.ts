@@ -92,6 +92,11 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     return this.#mailbox.waiting + (this.#consumer.idle ? 0 : 1);
   }
 
+  /** Whether it takes this without dropping anything, and without an end. */
+  hasRoomFor(delivery: Delivery): boolean {
+    return this.#mailbox.hasRoomFor(delivery);
+  }
+
   /** Runs nothing of the subscriber's: that comes later, each subscription by itself. */
   deliver(delivery: Delivery): void {
     if (!this.#taking) return;

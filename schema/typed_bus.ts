@@ -1,4 +1,6 @@
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "../bus/event_bus.ts";
+import { Report } from "../bus/report.ts";
+import type { SchemaError } from "../errors.ts";
 import type { Event, Select } from "../event.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { rejectEvent } from "../validate.ts";
@@ -21,9 +23,12 @@ export class TypedBus implements EventBus {
   readonly #bus: EventBus;
   readonly #catalogues: Catalogues;
   readonly #turns = new Turns();
+  /** Of callbacks that fail: the bus behind knows nothing of these calls. */
+  readonly #report: Report;
 
   constructor(bus: EventBus, catalogues: Catalogues) {
     this.#bus = bus;
+    this.#report = new Report(bus.namespace, undefined);
     this.#catalogues = catalogues;
   }
 
@@ -39,6 +44,7 @@ export class TypedBus implements EventBus {
         [own.actorId],
         () => this.#catalogues.encodeWhole(own),
         (encoded) => this.#bus.publish(encoded, options),
+        options?.signal,
       );
     } catch (error) {
       return Promise.reject(error);
@@ -81,7 +87,8 @@ export class TypedBus implements EventBus {
 
   /** A subscription goes on; what nobody is told of is counted. */
   #filter({ onUndecodable, ...filter }: Options, lost: Lost): ViewFilter {
-    return new ViewFilter(this.#catalogues, filter, onUndecodable ?? (() => void lost.count++));
+    const tell = (error: SchemaError): void => this.#report.call("onUndecodable", () => onUndecodable?.(error));
+    return new ViewFilter(this.#catalogues, filter, onUndecodable === undefined ? () => void lost.count++ : tell);
   }
 
   #view(subscription: EventSubscription<Event>, filter: ViewFilter, lost: Lost): EventSubscription<never> {
