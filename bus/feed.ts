@@ -12,6 +12,7 @@ import { Announcement } from "./announcement.ts";
 import type { BusReader } from "./bus_reader.ts";
 import { FilterIndex, type Target } from "./filter_index.ts";
 import { Positions } from "./gaps.ts";
+import { Lateness } from "./lateness.ts";
 import type { Report } from "./report.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -59,9 +60,7 @@ export class Feed {
   /** Of a group: the members in this process share what the server gives to this process. */
   readonly #group: Target | undefined;
   readonly #assembler = new Assembler();
-  /** Sequence and time of the last message that was stored. */
-  #latest = 0;
-  #latestAt = "";
+  readonly #lateness = new Lateness();
   /** Of the commit at hand: the sequence of the actor's message before it. */
   #last = 0;
   /** Kept only while somebody wants to know of gaps. */
@@ -110,7 +109,7 @@ export class Feed {
   /** @returns how to leave */
   add(subscription: Subscription<Event>): () => void {
     if (subscription.watchesGaps) {
-      subscription.gapsAfter = this.#latest;
+      subscription.gapsAfter = this.#lateness.latest;
       this.#watching++;
     }
     const remove = this.#group === undefined ? this.#index.add(subscription) : () => {};
@@ -220,16 +219,12 @@ export class Feed {
   }
 
   /** What two leaders have announced may overtake each other: an earlier commit behind a later one is a gap, no more. */
-  #isLate({ actorId, sequence, storedAt }: Part): boolean {
-    // Both: a stream that was made anew begins with the first sequence again.
-    if (sequence <= this.#latest && storedAt <= this.#latestAt) {
-      this.#parts.report.event("late", { actorId, position: sequence });
-      return true;
-    }
-    if (sequence <= this.#latest) this.#beginAnew();
-    this.#latest = sequence;
-    this.#latestAt = storedAt;
-    return false;
+  #isLate(part: Part): boolean {
+    const order = this.#lateness.judge(part, performance.now());
+    if (order === "anew") this.#beginAnew();
+    if (order !== "late") return false;
+    this.#parts.report.event("late", { actorId: part.actorId, position: part.sequence });
+    return true;
   }
 
   #beginAnew(): void {

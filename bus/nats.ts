@@ -39,7 +39,8 @@ interface Entered {
  *
  * What is lost on its way (a connection that broke, a subscriber too slow for the server) shows at the actor's next
  * commit, to `onGap` and `fill`, of actors of which the subscription has had one; what was published and not stored
- * leaves no gap. A commit of which a part is missing is not delivered, unless it is filled.
+ * leaves no gap. A commit of which a part is missing is not delivered, unless it is filled. Of a stream that was deleted
+ * and made anew, commits may be missed for 10 seconds after the last of the one before, or a minute if its clock is behind.
  *
  * A group is all its members with one name and one filter, in any process; members with another filter are a group of
  * their own, and within one bus they are refused. Whoever is given a large commit reads it from the stream.

@@ -85,35 +85,6 @@ describe("what an attack on the buses found, and is not mended", () => {
     assert.equal(subscription.dropped, 0);
   });
 
-  it("keeps the order of an actor where two leaders' clocks differ and their announcements overtake each other", async () => {
-    await using server = await NatsServer.start();
-    const nc = await connect({ servers: server.url });
-    const bus = await NatsEventBus.open(nc, { namespace: "skew" });
-    const seen = new Collected();
-    await bus.on({}, seen.take).ready;
-    const announce = (version: number, milliseconds: number): void => {
-      const event = eventOf("order-1", version);
-      const fields = {
-        "Aether-Version": version,
-        "Aether-Previous": version - 1,
-        "Nats-Stream": "AETHER_skew",
-        "Nats-Sequence": version,
-        "Nats-Time-Stamp": `2026-01-31T12:00:00.${milliseconds}000001Z`,
-        "Nats-Last-Sequence": version - 1,
-      };
-      const subject = `aether.skew.bus.${shardOf("order-1", 64)}.order.order-1`;
-      nc.publish(subject, JSON.stringify([event]), { headers: headersOf(fields) });
-    };
-    announce(1, 100);
-    announce(3, 150); // of the new leader
-    announce(2, 160); // of the one before, whose clock is ahead
-    announce(4, 170);
-    await seen.atLeast(3);
-    await nc.flush();
-    await nc.close();
-    assert.deepEqual(versions(seen.items), [1, 3, 4]);
-  });
-
   it("tells a member of a group that has onDeleted of a deletion, where another has none", async () => {
     const bus = new LocalEventBus();
     const store = new InMemoryEventStore({ bus });

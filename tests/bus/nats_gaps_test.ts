@@ -259,4 +259,29 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     assert.deepEqual(versions(await seen.atLeast(4)), upTo(4));
     assert.deepEqual(reported, ["gap", "late"]);
   });
+
+  it("keeps the order of an actor where two leaders' clocks differ and their announcements overtake each other", async () => {
+    const { namespace, bus, reported } = await scene();
+    const seen = new Collected();
+    await using subscription = bus.on({}, seen.take);
+    await subscription.ready;
+    const announce = (version: number, milliseconds: number): void => {
+      const fields = {
+        "Aether-Version": version,
+        "Aether-Previous": version - 1,
+        "Nats-Stream": `AETHER_${namespace}`,
+        "Nats-Sequence": version,
+        "Nats-Time-Stamp": `2026-01-31T12:00:00.${milliseconds}000001Z`,
+        "Nats-Last-Sequence": version - 1,
+      };
+      const subject = `aether.${namespace}.bus.${shardOf("order-1", 64)}.order.order-1`;
+      near.publish(subject, JSON.stringify([eventOf("order-1", version)]), { headers: headersOf(fields) });
+    };
+    announce(1, 100);
+    announce(3, 150); // of the new leader
+    announce(2, 160); // of the one before, whose clock is ahead
+    announce(4, 170);
+    assert.deepEqual(versions(await seen.atLeast(3)), [1, 3, 4]);
+    assert.deepEqual(reported, ["late"]);
+  });
 });

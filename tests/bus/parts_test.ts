@@ -6,6 +6,7 @@ import type { Gap } from "../../bus/event_bus.ts";
 import { Filling } from "../../bus/filling.ts";
 import { FilterIndex } from "../../bus/filter_index.ts";
 import { Gaps, Positions } from "../../bus/gaps.ts";
+import { Lateness } from "../../bus/lateness.ts";
 import { Mailbox } from "../../bus/mailbox.ts";
 import { Report } from "../../bus/report.ts";
 import { Subscription } from "../../bus/subscription.ts";
@@ -100,6 +101,44 @@ describe("what is kept of actors", () => {
     positions.replace("order-1", 5);
     positions.begin("order-1", 7);
     assert.equal(positions.replace("order-1", 9), 5);
+  });
+});
+
+describe("what was announced by two leaders, or of two streams", () => {
+  const at = (milliseconds: number): string => `2026-01-31T12:00:00.${milliseconds}Z`;
+  const begun = () => {
+    const lateness = new Lateness();
+    const judge = (sequence: number, storedAt: string, now: number) => lateness.judge({ sequence, storedAt }, now);
+    assert.deepEqual([judge(5, at(500), 0), judge(9, at(900), 0)], ["next", "next"]);
+    return judge;
+  };
+
+  it("is late behind a later one, whichever clock is ahead", () => {
+    const judge = begun();
+    for (const [sequence, storedAt] of [[7, at(700)], [7, at(950)], [2, at(100)], [1, at(999)]] as const) {
+      assert.equal(judge(sequence, storedAt, 9_999), "late");
+    }
+    assert.equal(judge(9, at(900), 9_999), "late"); // twice, by both
+    assert.equal(judge(5, at(500), 99_999), "late");
+    assert.equal(judge(10, at(100), 99_999), "next");
+  });
+
+  it("is of a stream made anew at once where its sequence has come with another time", () => {
+    for (const storedAt of [at(100), at(999)]) {
+      for (const sequence of [5, 9]) assert.equal(begun()(sequence, storedAt, 1), "anew");
+    }
+    const judge = begun();
+    assert.equal(judge(5, at(100), 1), "anew");
+    assert.deepEqual([judge(6, at(101), 1), judge(5, at(100), 1), judge(8, at(90), 1)], ["next", "late", "next"]);
+    assert.equal(judge(5, at(102), 1), "anew"); // and once more
+  });
+
+  it("is of a stream made anew once nothing can have been overtaken any more", () => {
+    const judge = begun();
+    assert.deepEqual([judge(2, at(950), 10_000), judge(2, at(950), 10_001)], ["late", "anew"]);
+    assert.equal(judge(1, at(100), 70_001), "late"); // its clock is behind
+    assert.equal(judge(1, at(100), 70_002), "anew");
+    assert.equal(judge(2, at(50), 70_002), "next");
   });
 });
 
