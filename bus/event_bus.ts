@@ -44,7 +44,12 @@ export interface SubscribeOptions<E extends Event, Types extends string, ActorTy
 /** Options of `on`. */
 export interface HandlerOptions<E extends Event, Types extends string, ActorTypes extends string>
   extends SubscribeOptions<E, Types, ActorTypes> {
-  /** The handler threw or rejected, or a large commit of the group could not be read; the subscription goes on. */
+  /**
+   * The handler threw or rejected, or a large commit of the group could not be read: the subscription goes on. Or more
+   * waited than may (OVERFLOW), and it ended: told with the event that had no room, or where that was a deletion or a
+   * gap, with the next that waits or the one that the handler is at. What there is no event of goes to the bus's
+   * observer, or else to the console.
+   */
   onError?(error: unknown, event: Select<E, Types, ActorTypes>): void;
 }
 
@@ -55,8 +60,11 @@ export interface EventSubscription<out E extends Event> extends AsyncIterable<E>
   /** How many events were dropped; of a large commit that a member of a group could not read, those that are known. */
   readonly dropped: number;
   /**
-   * Takes no more, finishes what it has, ends the iteration; nothing runs after it. Awaited inside of its own handler it
-   * waits for itself.
+   * Takes no more, finishes what it has, ends the iteration; no handler and no callback runs after it. Awaited inside of
+   * one of its own it waits for itself: there, end it by `[Symbol.asyncDispose]()`, which waits for nothing.
+   *
+   * Rejects with what has ended the subscription before, be it OVERFLOW, PERMISSION or a lost connection, unless the
+   * reader was told. An end by its holder is none: an aborted signal, or a bus or a connection that was closed.
    */
   drain(): Promise<void>;
 }

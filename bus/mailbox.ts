@@ -2,7 +2,8 @@
 import type { Event } from "../event.ts";
 import type { Commit } from "../store/event_store.ts";
 import { letsEvents } from "../store/filter.ts";
-import { actorOf, Announcement, countOf, type Delivery } from "./announcement.ts";
+import { actorOf, Announcement, countOf, type Delivery, eventOf } from "./announcement.ts";
+import type { Callbacks } from "./callbacks.ts";
 import type { Gap } from "./event_bus.ts";
 import { Filling, missing } from "./filling.ts";
 import { Gaps } from "./gaps.ts";
@@ -16,6 +17,7 @@ export class Mailbox {
   dropped = 0;
   readonly #terms: Terms;
   readonly #report: Report;
+  readonly #callbacks: Callbacks;
   /** There is something to take again. */
   readonly #wake: () => void;
   /** A commit could not be read; one of the events that are lost, if one is known that is meant. */
@@ -36,11 +38,13 @@ export class Mailbox {
   constructor(
     terms: Terms,
     report: Report,
+    callbacks: Callbacks,
     wake: () => void,
     unread: (error: unknown, event: Event | undefined) => void,
   ) {
     this.#terms = terms;
     this.#report = report;
+    this.#callbacks = callbacks;
     this.#wake = wake;
     this.#unread = unread;
     this.#gaps = terms.onGap || terms.fill ? new Gaps() : undefined;
@@ -51,9 +55,24 @@ export class Mailbox {
     return this.#commit === undefined && this.#filling === undefined && this.#ring.length === 0;
   }
 
+  /** All that waited was let go of. */
+  get discarded(): boolean {
+    return this.#discarded;
+  }
+
   /** Events that wait. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** The next event of those that wait, if there is one. */
+  get next(): Event | undefined {
+    if (this.#commit !== undefined) return this.#commit.events[this.#next];
+    for (let index = 0; index < this.#ring.length; index++) {
+      const event = eventOf(this.#ring.at(index), this.#terms.filter);
+      if (event !== undefined) return event;
+    }
+    return undefined;
   }
 
   /** Whether it would be taken in and nothing dropped for it. */
@@ -141,7 +160,7 @@ export class Mailbox {
     const gap = this.#gapBefore(commit, missed);
     const { fill, onGap, filter } = this.#terms;
     if (gap !== undefined) {
-      if (onGap !== undefined) this.#report.call("onGap", () => onGap(gap));
+      if (onGap !== undefined) this.#callbacks.call("onGap", () => onGap(gap));
       if (this.#discarded) return; // by onGap
       if (fill !== undefined) {
         const failed = (error: unknown): void => this.#report.failed("fill", error);
@@ -180,7 +199,7 @@ export class Mailbox {
 
   #open(commit: Commit): void {
     const { onDeleted } = this.#terms;
-    if (commit.deleted) return this.#report.call("onDeleted", () => onDeleted?.(commit.actorId));
+    if (commit.deleted) return this.#callbacks.call("onDeleted", () => onDeleted?.(commit.actorId));
     this.#commit = commit.events.length > 0 ? commit : undefined;
     this.#next = 0;
   }

@@ -38,16 +38,6 @@ export class Report {
     if (this.#observes) this.event("publishRefused", { subject });
     else console.error(`Bus ${this.#namespace}: the server refused what was published:`, error);
   }
-
-  /** Calls a callback of a subscriber; `void` functions may be async, and what they reject with is reported too. */
-  call(callback: string, work: () => unknown): void {
-    try {
-      const result = work();
-      if (isThenable(result)) Promise.resolve(result).catch((error: unknown) => this.failed(callback, error));
-    } catch (error) {
-      this.failed(callback, error);
-    }
-  }
 }
 
 /** Anything may be thrown, also what cannot be made a text of. */

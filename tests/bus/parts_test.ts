@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Announcement, type Delivery } from "../../bus/announcement.ts";
+import { Callbacks } from "../../bus/callbacks.ts";
 import type { Gap } from "../../bus/event_bus.ts";
 import { Filling } from "../../bus/filling.ts";
 import { FilterIndex } from "../../bus/filter_index.ts";
@@ -11,7 +12,7 @@ import { Mailbox } from "../../bus/mailbox.ts";
 import { Report } from "../../bus/report.ts";
 import { Subscription } from "../../bus/subscription.ts";
 import { checkTerms } from "../../bus/terms.ts";
-import { EventDecodeError } from "../../errors.ts";
+import { ClosedError, EventDecodeError } from "../../errors.ts";
 import { type Commit, type Event, type EventFilter, isAetherError } from "../../mod.ts";
 import { checkFilter } from "../../store/filter.ts";
 import { eventOf, upTo, versions } from "../../testing/event_store/scene.ts";
@@ -147,7 +148,9 @@ describe("a Mailbox", () => {
     const events: string[] = [];
     const unread: unknown[] = [];
     const report = new Report("shop", { event: (name) => void events.push(name) });
-    const box = new Mailbox(checkTerms(options, SHARDS), report, () => {}, (error) => void unread.push(error));
+    const callbacks = new Callbacks(report, () => {});
+    const terms = checkTerms(options, SHARDS);
+    const box = new Mailbox(terms, report, callbacks, () => {}, (error) => void unread.push(error));
     return { box, events, unread };
   };
 
@@ -246,10 +249,10 @@ describe("a Subscription", () => {
       leave: () => {},
     });
 
-  it("counts all events of a commit that had no room, and shows onError none that was not meant", async () => {
+  it("counts all events of a commit that had no room, and shows onError the next that waits if none was meant", async () => {
     const told: unknown[] = [];
-    const onError = (error: unknown, { eventType }: Event): void =>
-      void told.push([isAetherError(error, "OVERFLOW"), eventType]);
+    const onError = (error: unknown, { version }: Event): void =>
+      void told.push([isAetherError(error, "OVERFLOW"), version]);
     for (const eventTypes of [["Added"], ["Removed"]]) {
       const handling = { handler: () => new Promise(() => {}), onError };
       const member = subscription({ group: "g", buffer: 1, eventTypes }, handling);
@@ -258,7 +261,36 @@ describe("a Subscription", () => {
       await turn();
       assert.equal(member.dropped, 3);
     }
-    assert.deepEqual(told, [[true, "Added"]]);
+    assert.deepEqual(told, [[true, 7], [true, 1]]);
+  });
+
+  it("tells onUndecodable what came before it was drained, and waits for it", async () => {
+    let done = 0;
+    const onUndecodable = async (): Promise<void> => {
+      await turn();
+      done++;
+    };
+    for (const drained of [subscription({ onUndecodable }), subscription({ onUndecodable }, { handler: () => {} })]) {
+      drained.undecodable(new EventDecodeError({ stream: "s", position: 1, subject: "x" }, "on purpose"));
+      await drained.drain();
+    }
+    assert.equal(done, 2);
+  });
+
+  it("rejects drain with what the bus failed with, not with what its holder did", async () => {
+    const connection = "The connection to NATS";
+    const lost = new ClosedError({ what: connection }, { cause: new Error("lost") });
+    for (const handling of [undefined, { handler: () => {} }]) {
+      const failed = subscription({}, handling);
+      failed.fail(lost);
+      await assert.rejects(failed.drain(), lost);
+      const closed = subscription({}, handling);
+      closed.fail(new ClosedError({ what: connection }));
+      await closed.drain();
+      const ended = subscription({}, handling);
+      ended.end({ error: lost });
+      await ended.drain();
+    }
   });
 
   it("takes nothing and tells nothing once it has ended, whoever is just telling it", async () => {

@@ -12,7 +12,7 @@ import {
   type SubscribeOptions,
   typed,
 } from "../../mod.ts";
-import { all, rejects } from "../../testing/event_store/scene.ts";
+import { all, rejects, upTo } from "../../testing/event_store/scene.ts";
 import { lateSchema, money, schema } from "./schemas.ts";
 
 const Order = defineEvents("order", {
@@ -174,5 +174,30 @@ describe("a typed view of a bus", () => {
     view.subscribe({ eventTypes: ["OrderLost"] });
     // @ts-expect-error no such actor type
     view.subscribe({ actorTypes: ["ordr"] });
+  });
+
+  it("lets go of the events when the iteration is left before it began", async () => {
+    const bus = new LocalEventBus();
+    const subscription = typed(bus, Order).subscribe({ buffer: 1, overflow: "drop-newest" });
+    await subscription[Symbol.asyncIterator]().return?.();
+    for (const _ of upTo(3)) await bus.publish(event("order-1", "Placed", { total: 1 }));
+    assert.equal(subscription.dropped, 0);
+    await subscription.drain();
+  });
+
+  it("waits with drain for callbacks that are not done, and rejects with what the subscription ended with", async () => {
+    await using bus = new LocalEventBus();
+    let done = 0;
+    const onUndecodable = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      done++;
+    };
+    const view = typed(bus, Order);
+    const handled = view.on({ onUndecodable }, () => {});
+    const failing = view.subscribe({ buffer: 1 });
+    for (const _ of upTo(2)) void bus.publish(event("order-1", "Placed", { total: "much" }));
+    await handled.drain();
+    assert.equal(done, 2);
+    await rejects(failing.drain(), "OVERFLOW");
   });
 });
