@@ -3,6 +3,7 @@ import { ClosedError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { SubscribeOptions } from "./event_bus.ts";
 import type { Report } from "./report.ts";
+import { Signals } from "./signals.ts";
 import { type Handling, handlingOf, Subscription, type SubscriptionParts } from "./subscription.ts";
 import { checkTerms, type Terms } from "./terms.ts";
 
@@ -24,6 +25,7 @@ export class Subscribers {
   readonly #shards: number;
   readonly #report: Report;
   readonly #placeOf: (terms: Terms) => Place;
+  readonly #signals = new Signals();
   readonly #all = new Set<Subscription<Event>>();
   #closed = false;
 
@@ -69,6 +71,7 @@ export class Subscribers {
     const subscription: Subscription<Event> = new Subscription<Event>({
       terms,
       report: this.#report,
+      signals: this.#signals,
       handling,
       ready: place?.ready ?? ACCEPTED,
       quiesce: place?.quiesce,

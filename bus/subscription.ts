@@ -9,6 +9,7 @@ import { type Consumer, HandlerLoop } from "./handler_loop.ts";
 import { Iteration } from "./iteration.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Report } from "./report.ts";
+import type { Signals } from "./signals.ts";
 import type { Terms } from "./terms.ts";
 
 /** Of `on`. */
@@ -33,6 +34,8 @@ export function handlingOf(
 export interface SubscriptionParts {
   readonly terms: Terms;
   readonly report: Report;
+  /** Left out, it heeds none. */
+  readonly signals?: Signals | undefined;
   /** Left out, it is read by `for await`. */
   readonly handling?: Handling | undefined;
   readonly ready: Promise<void>;
@@ -60,6 +63,8 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   readonly #iteration: Iteration | undefined;
   readonly #consumer: Consumer;
   readonly #leave: () => void;
+  /** Its signal is of no interest any more. */
+  readonly #unwatch: (() => void) | undefined;
   readonly #quiesce: (() => Promise<void> | undefined) | undefined;
   #taking = true;
   #woken = false;
@@ -69,7 +74,7 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   /** Who waits for the end. */
   #drained: PromiseWithResolvers<void> | undefined;
 
-  constructor({ terms, report, handling, ready, leave, quiesce }: SubscriptionParts) {
+  constructor({ terms, report, signals, handling, ready, leave, quiesce }: SubscriptionParts) {
     this.ready = ready;
     this.filter = terms.filter;
     this.deletions = terms.onDeleted !== undefined;
@@ -85,7 +90,8 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
       this.#loop = new HandlerLoop(this.#mailbox, report, this.#callbacks, wake, handling.handler, handling.onError);
     } else this.#iteration = new Iteration(this.#mailbox, wake, () => this.#stop());
     this.#consumer = (this.#loop ?? this.#iteration) as Consumer;
-    terms.signal?.addEventListener("abort", this.#abort);
+    const { signal } = terms;
+    this.#unwatch = signal && signals?.add(signal, () => this.end({ error: signal.reason }));
   }
 
   get dropped(): number {
@@ -171,8 +177,6 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     return Promise.resolve();
   }
 
-  readonly #abort = (): void => this.end({ error: this.#terms.signal?.reason });
-
   #stop(): void {
     this.end();
   }
@@ -208,7 +212,7 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   /** Once nothing runs any more. A reader that never came has nothing running, and may still come for what waits. */
   #settle(): void {
     if (!this.#consumer.idle || !this.#callbacks.idle || (this.#loop !== undefined && !this.#mailbox.empty)) return;
-    this.#terms.signal?.removeEventListener("abort", this.#abort);
+    this.#unwatch?.();
     if (this.#failure === undefined || this.#iteration?.told) this.#drained?.resolve();
     else this.#drained?.reject(this.#failure.error);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
 import { type Commit, type Event, InMemoryEventStore, isAetherError, LocalEventBus, type Observer } from "../../mod.ts";
 import { added, eventOf, rejects, several, upTo, versions } from "../../testing/event_store/scene.ts";
@@ -322,5 +323,19 @@ describe("LocalEventBus", () => {
     await Promise.all(["a", "b"].map((id) => store.deleteActor(id)));
     await rejects(subscription.drain(), "OVERFLOW");
     assert.deepEqual(told.map(([name, { callback }]) => callback ?? name), ["overflow", "subscription"]);
+  });
+
+  it("takes one listener of a signal, whatever the number of its subscriptions, and none once all have ended", async () => {
+    const bus = new LocalEventBus();
+    const abort = new AbortController();
+    const subscriptions = upTo(3).map(() => bus.on({ signal: abort.signal }, () => {}));
+    // Runtimes walk all listeners of a signal to add one: 100,000 subscriptions of one signal take a minute.
+    const count = (): number => getEventListeners(abort.signal, "abort").length;
+    assert.equal(count(), 1);
+    await subscriptions[0]?.drain();
+    assert.equal(count(), 1);
+    abort.abort(); // which ends the others
+    await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+    assert.equal(count(), 0);
   });
 });
