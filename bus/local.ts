@@ -49,6 +49,9 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
   readonly #index: FilterIndex;
   readonly #groups = new Map<string, { readonly group: Group; readonly remove: () => void }>();
   readonly #subscribers: Subscribers;
+  /** An observer that is told of a drop may publish: everyone has the event at hand first. */
+  readonly #behind: (() => void)[] = [];
+  #telling = false;
 
   /**
    * A bus without subscribers.
@@ -72,7 +75,7 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
       this.#subscribers.checkOpen();
       options?.signal?.throwIfAborted();
       checkHead(event);
-      this.#index.published(event);
+      this.#tell(published, event);
       return ACCEPTED;
     } catch (error) {
       return Promise.reject(error);
@@ -81,7 +84,7 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
 
   /** What the store calls once a commit is stored. A bus that was disposed of has nobody to tell, and takes no notice. */
   committed(commit: Commit<E>): void {
-    if (!this.#subscribers.closed) this.#index.committed(commit);
+    if (!this.#subscribers.closed) this.#tell(committed, commit);
   }
 
   subscribe<const Types extends string = string, const ActorTypes extends string = string>(
@@ -101,6 +104,17 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
   [Symbol.asyncDispose](): Promise<void> {
     this.#subscribers.close();
     return Promise.resolve();
+  }
+
+  #tell<T>(tell: (index: FilterIndex, what: T) => void, what: T): void {
+    if (this.#telling) return void this.#behind.push(() => tell(this.#index, what));
+    this.#telling = true;
+    try {
+      tell(this.#index, what);
+      for (let next = this.#behind.shift(); next !== undefined; next = this.#behind.shift()) next();
+    } finally {
+      this.#telling = false;
+    }
   }
 
   #placeOf({ group: name, filter }: Terms): Place {
@@ -127,6 +141,9 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
     };
   }
 }
+
+const published = (index: FilterIndex, event: Event): void => index.published(event);
+const committed = (index: FilterIndex, commit: Commit): void => index.committed(commit);
 
 /** What dispatching needs, and what every bus refuses. */
 function checkHead(event: Event): void {

@@ -338,4 +338,25 @@ describe("LocalEventBus", () => {
     await Promise.all(subscriptions.map((subscription) => subscription.drain()));
     assert.equal(count(), 0);
   });
+
+  it("gives what an observer publishes behind the event that it was told at", async () => {
+    let published = false;
+    const bus: LocalEventBus = new LocalEventBus({
+      observer: {
+        event: (): void => {
+          if (published) return;
+          published = true;
+          void bus.publish(eventOf("audit-1", 100));
+        },
+      },
+    });
+    const seen: number[] = [];
+    bus.on({ buffer: 1, overflow: "drop-newest" }, () => new Promise(() => {}));
+    bus.on({}, ({ version }) => void seen.push(version));
+    for (const version of upTo(4)) {
+      await bus.publish(eventOf("order-1", version));
+      await turn();
+    }
+    assert.deepEqual(seen, [1, 2, 3, 100, 4]);
+  });
 });
