@@ -22,7 +22,7 @@ export interface Gap {
 /** Options of a subscription. */
 export interface SubscribeOptions<E extends Event, Types extends string, ActorTypes extends string>
   extends EventFilter<E, Types, ActorTypes>, Abortable {
-  /** An actor was deleted. */
+  /** An actor was deleted. In a group one of the members that have this is told. */
   readonly onDeleted?: (actorId: string) => void;
   /** A message that is no commit (EVENT_DECODE), or an event that does not fit its schema (SCHEMA); it goes on. */
   readonly onUndecodable?: (error: AetherError) => void;
@@ -31,7 +31,9 @@ export interface SubscribeOptions<E extends Event, Types extends string, ActorTy
   /** Where to read what was missed. */
   readonly fill?: EventStore;
   /**
-   * Members of a group share the events. A large commit, of several messages, is read from the stream by the member that
+   * Members of a group share the events, and have the same filter. None is meant to see all: neither `onGap` nor `fill`
+   * goes with it. In each process a deletion goes to a member with `onDeleted`; the server chooses the process, so give
+   * it to the members of all of them, or of none. A large commit, of several messages, is read from the stream by the member that
    * is given it. If it cannot be read, the member goes on without it: it is counted in `dropped`, and told to `onError`.
    */
   readonly group?: string;

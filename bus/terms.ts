@@ -39,7 +39,8 @@ export function checkTerms(options: SubscribeOptions<Event, string, string>, sha
       if (value === undefined) continue;
       throw new InvalidArgumentError(
         { argument },
-        `A member of a group is not meant to see all: ${argument} has no sense`,
+        `${argument} does not go with group: a member is given only its share. ` +
+          "Leave it out, or read store.readAll({ live: true })",
       );
     }
   }

@@ -359,4 +359,19 @@ describe("LocalEventBus", () => {
     }
     assert.deepEqual(seen, [1, 2, 3, 100, 4]);
   });
+
+  it("tells a member of a group that has onDeleted of a deletion, where another has none", async () => {
+    const bus = new LocalEventBus();
+    const store = new InMemoryEventStore({ bus });
+    const deleted: string[] = [];
+    bus.on({ group: "g", onDeleted: (id) => void deleted.push(id) }, () => {});
+    bus.on({ group: "g" }, () => {}); // whose turn it is when one is deleted
+    const ids = upTo(4).map((number) => `order-${number}`);
+    for (const id of ids) {
+      await store.append(id, [added()]);
+      await store.deleteActor(id);
+      await turn();
+    }
+    assert.deepEqual(deleted, ids);
+  });
 });

@@ -262,7 +262,9 @@ describe("NatsEventBus", () => {
     for (const [argument, value] of [["fill", new InMemoryEventStore()], ["onGap", () => {}]] as const) {
       assert.throws(
         () => bus.subscribe({ group: "g", [argument]: value }),
-        (error) => isAetherError(error, "INVALID_ARGUMENT") && error.argument === argument,
+        (error) =>
+          isAetherError(error, "INVALID_ARGUMENT") && error.argument === argument &&
+          error.message.startsWith(`${argument} does not go with group: `),
       );
     }
   });
