@@ -4,7 +4,7 @@
  */
 import type { AetherError } from "../errors.ts";
 import type { Event, Select } from "../event.ts";
-import type { Abortable, EventFilter, EventStore } from "../store/event_store.ts";
+import type { Abortable, Commit, EventFilter, EventStore, ReadActorOptions } from "../store/event_store.ts";
 
 /** What happens when a subscriber is slower than its events. */
 export type Overflow = "fail" | "drop-oldest" | "drop-newest";
@@ -19,6 +19,12 @@ export interface Gap {
   readonly beforePosition: number;
 }
 
+/** What `fill` needs of a store; every `EventStore` has it, whatever its events. */
+export interface GapStore extends Pick<EventStore, "namespace"> {
+  /** The commits of one actor. */
+  readActor(actorId: never, options?: ReadActorOptions): AsyncIterable<Commit>;
+}
+
 /** Options of a subscription. */
 export interface SubscribeOptions<E extends Event, Types extends string, ActorTypes extends string>
   extends EventFilter<E, Types, ActorTypes>, Abortable {
@@ -28,8 +34,8 @@ export interface SubscribeOptions<E extends Event, Types extends string, ActorTy
   readonly onUndecodable?: (error: AetherError) => void;
   /** Commits of an actor were missed. With `fill` they are read from the store and delivered first. */
   readonly onGap?: (gap: Gap) => void;
-  /** Where to read what was missed. */
-  readonly fill?: EventStore;
+  /** Where to read what was missed: a store of the bus's namespace. */
+  readonly fill?: GapStore;
   /**
    * Members of a group share the events, and have the same filter. None is meant to see all: neither `onGap` nor `fill`
    * goes with it. In each process a deletion goes to a member with `onDeleted`; the server chooses the process, so give

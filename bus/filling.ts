@@ -1,7 +1,7 @@
 /** Reading what a subscription has to give and does not have: what it has missed, or the other parts of a commit. */
-import type { Commit, EventStore } from "../store/event_store.ts";
+import type { Commit } from "../store/event_store.ts";
 import { type Filter, letsEvents } from "../store/filter.ts";
-import type { Gap } from "./event_bus.ts";
+import type { Gap, GapStore } from "./event_bus.ts";
 
 /** Commits that are read, one at a time: no more of them are held than one. */
 export class Filling {
@@ -78,8 +78,8 @@ export class Filling {
 }
 
 /** What lies in a gap. */
-export function missing(store: EventStore, gap: Gap): (signal: AbortSignal) => AsyncIterable<Commit> {
+export function missing(store: GapStore, gap: Gap): (signal: AbortSignal) => AsyncIterable<Commit> {
   const { actorId, afterPosition, beforePosition } = gap;
   const range = { afterPosition, toPosition: beforePosition - 1, consistency: "leader" } as const;
-  return (signal) => store.readActor(actorId, { ...range, signal });
+  return (signal) => store.readActor(actorId as never, { ...range, signal });
 }

@@ -65,7 +65,7 @@ export class Subscribers {
 
   #add(options: Options, handling?: Handling): Subscription<Event> {
     this.checkOpen();
-    const terms = checkTerms(options, this.#shards);
+    const terms = checkTerms(options, this.#shards, this.#namespace);
     const { signal } = terms;
     const place = signal?.aborted ? undefined : this.#placeOf(terms);
     const subscription: Subscription<Event> = new Subscription<Event>({

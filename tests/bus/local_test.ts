@@ -249,82 +249,6 @@ describe("LocalEventBus", () => {
     await rejects(bus.publish(undefined as never), "CLOSED", { what: "The bus of default" });
   });
 
-  it("waits with drain for every callback that is not done", async () => {
-    const bus = new LocalEventBus();
-    const store = new InMemoryEventStore({ bus });
-    const done: string[] = [];
-    const late = (name: string) => async (): Promise<void> => {
-      await turn();
-      done.push(name);
-    };
-    const callbacks = { onDeleted: late("onDeleted"), onGap: late("onGap"), onError: late("onError") };
-    const subscription = bus.on({ ...callbacks, buffer: 1, overflow: "drop-newest" }, () => {
-      throw new Error("handler");
-    });
-    const appended = upTo(2).map(() => store.append("order-1", [added()]));
-    await Promise.all(appended);
-    await store.append("order-1", [added()]);
-    await store.deleteActor("order-1");
-    await subscription.drain();
-    assert.deepEqual(done.toSorted(), ["onDeleted", "onError", "onError", "onGap"]);
-  });
-
-  it("waits with drain for an onError of the overflow that was only just found", async () => {
-    const bus = new LocalEventBus();
-    const told: string[] = [];
-    const onError = (error: unknown): void => void told.push(isAetherError(error, "OVERFLOW") ? "overflow" : "other");
-    const subscription = bus.on({ buffer: 1, onError }, () => {});
-    for (const version of upTo(2)) void bus.publish(eventOf("order-1", version));
-    await rejects(subscription.drain(), "OVERFLOW").finally(() => told.push("drained"));
-    assert.deepEqual(told, ["overflow", "drained"]);
-  });
-
-  it("tells onError of an overflow at once, also where a deletion has no room: with the next that waits", async () => {
-    const bus = new LocalEventBus();
-    const store = new InMemoryEventStore({ bus });
-    const errors: unknown[] = [];
-    const onError = (error: unknown, { version }: Event): void => {
-      errors.push([isAetherError(error, "OVERFLOW"), version]);
-    };
-    bus.on({ buffer: 1, onDeleted: () => {}, onError }, () => new Promise(() => {}));
-    for (const _ of upTo(2)) {
-      await store.append("order-1", [added()]);
-      await turn();
-    }
-    await store.deleteActor("order-1");
-    await turn();
-    assert.deepEqual(errors, [[true, 2]]);
-  });
-
-  it("tells onError of it with the event that the handler is at, where none waits", async () => {
-    const bus = new LocalEventBus();
-    const store = new InMemoryEventStore({ bus });
-    const seen: number[] = [];
-    const onError = (_error: unknown, { version }: Event): void => void seen.push(version);
-    const options = { buffer: 1, eventTypes: ["Added"], onDeleted: () => {}, onError };
-    bus.on(options, () => new Promise(() => {}));
-    await store.append("order-1", [added()]);
-    await turn();
-    for (const id of ["a", "b"]) {
-      await store.append(id, [added(1, { eventType: "Removed" })]);
-      await store.deleteActor(id);
-    }
-    await turn();
-    assert.deepEqual(seen, [1]);
-  });
-
-  it("reports an overflow of which there is no event", async () => {
-    const { told, observer } = witness();
-    const bus = new LocalEventBus({ observer });
-    const store = new InMemoryEventStore({ bus });
-    const onError = (): void => assert.fail();
-    for (const id of ["a", "b"]) await store.append(id, [added()]);
-    const subscription = bus.on({ buffer: 1, onDeleted: () => {}, onError }, () => {});
-    await Promise.all(["a", "b"].map((id) => store.deleteActor(id)));
-    await rejects(subscription.drain(), "OVERFLOW");
-    assert.deepEqual(told.map(([name, { callback }]) => callback ?? name), ["overflow", "subscription"]);
-  });
-
   it("takes one listener of a signal, whatever the number of its subscriptions, and none once all have ended", async () => {
     const bus = new LocalEventBus();
     const abort = new AbortController();
@@ -373,5 +297,39 @@ describe("LocalEventBus", () => {
       await turn();
     }
     assert.deepEqual(deleted, ids);
+  });
+
+  it("fills from a store of its namespace, whatever the events of that, and refuses any other", async () => {
+    type CounterEvent = Event<"Added", { by: number }>;
+    const bus = new LocalEventBus<CounterEvent>({ namespace: "shop" });
+    const store = new InMemoryEventStore<CounterEvent>({ namespace: "shop", bus });
+    const other = new InMemoryEventStore<Event<"Renamed", string, `person-${string}`>>({ namespace: "shop" });
+    const elsewhere = new InMemoryEventStore();
+    for (const fill of [store, other]) await bus.subscribe({ fill })[Symbol.asyncDispose]();
+    for (const fill of [elsewhere, {} as never, null as never]) {
+      const refused = (error: unknown): boolean =>
+        isAetherError(error, "INVALID_ARGUMENT") && error.argument === "fill";
+      assert.throws(() => bus.subscribe({ fill }), refused);
+    }
+  });
+
+  it("gives the events of a group to members that have room, whatever their buffers", async () => {
+    for (const overflow of ["fail", "drop-newest", "drop-oldest"] as const) {
+      const bus = new LocalEventBus();
+      const hanging: Event[] = [];
+      const small = bus.on({ group: "g", buffer: 1, overflow }, (event) => {
+        hanging.push(event);
+        return new Promise(() => {});
+      });
+      const seen: number[] = [];
+      const large = bus.on({ group: "g", buffer: 100, overflow }, async ({ version }) => {
+        await turn();
+        seen.push(version);
+      });
+      for (const version of upTo(20)) void bus.publish(eventOf("order-1", version));
+      await large.drain();
+      assert.deepEqual([small.dropped, large.dropped], [0, 0], overflow);
+      assert.equal(seen.length, 19); // one hangs
+    }
   });
 });

@@ -284,4 +284,20 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     assert.deepEqual(versions(await seen.atLeast(3)), [1, 3, 4]);
     assert.deepEqual(reported, ["late"]);
   });
+
+  it("drains a member of a group while there is no connection", async () => {
+    const { bus } = await scene();
+    const member = bus.on({ group: "g" }, () => {});
+    await member.ready;
+    network.pause();
+    network.cut();
+    try {
+      const away = (error: unknown): boolean => isAetherError(error, "UNAVAILABLE");
+      await until(() => bus.publish(eventOf("order-1", 1)).then(() => false, away));
+      await inTime(member.drain(), () => "the end of a member that can be given nothing");
+    } finally {
+      network.resume();
+    }
+    await far.flush();
+  });
 });

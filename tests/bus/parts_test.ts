@@ -149,7 +149,7 @@ describe("a Mailbox", () => {
     const unread: unknown[] = [];
     const report = new Report("shop", { event: (name) => void events.push(name) });
     const callbacks = new Callbacks(report, () => {});
-    const terms = checkTerms(options, SHARDS);
+    const terms = checkTerms(options, SHARDS, "shop");
     const box = new Mailbox(terms, report, callbacks, () => {}, (error) => void unread.push(error));
     return { box, events, unread };
   };
@@ -212,7 +212,7 @@ describe("a Mailbox", () => {
 
   it("has nothing read where onGap ended the subscription", () => {
     let read = 0;
-    const fill = { readActor: () => read++ };
+    const fill = { namespace: "shop", readActor: () => read++ };
     const { box } = mailbox({
       buffer: 1,
       overflow: "drop-oldest",
@@ -242,7 +242,7 @@ describe("a Filling", () => {
 describe("a Subscription", () => {
   const subscription = (options: Options, handling?: ConstructorParameters<typeof Subscription>[0]["handling"]) =>
     new Subscription<Event>({
-      terms: checkTerms(options, SHARDS),
+      terms: checkTerms(options, SHARDS, "shop"),
       report: new Report("shop", { event: () => {} }),
       handling,
       ready: Promise.resolve(),

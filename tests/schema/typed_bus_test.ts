@@ -12,6 +12,7 @@ import {
   type SubscribeOptions,
   typed,
 } from "../../mod.ts";
+import { inTime, take } from "../../testing/event_bus/scene.ts";
 import { all, rejects, upTo } from "../../testing/event_store/scene.ts";
 import { lateSchema, money, schema } from "./schemas.ts";
 
@@ -180,7 +181,7 @@ describe("a typed view of a bus", () => {
     const bus = new LocalEventBus();
     const subscription = typed(bus, Order).subscribe({ buffer: 1, overflow: "drop-newest" });
     await subscription[Symbol.asyncIterator]().return?.();
-    for (const _ of upTo(3)) await bus.publish(event("order-1", "Placed", { total: 1 }));
+    for (const _ of upTo(3)) await bus.publish(event("order-1", "Paid", { total: 1 }));
     assert.equal(subscription.dropped, 0);
     await subscription.drain();
   });
@@ -195,9 +196,45 @@ describe("a typed view of a bus", () => {
     const view = typed(bus, Order);
     const handled = view.on({ onUndecodable }, () => {});
     const failing = view.subscribe({ buffer: 1 });
-    for (const _ of upTo(2)) void bus.publish(event("order-1", "Placed", { total: "much" }));
+    for (const _ of upTo(2)) void bus.publish(event("order-1", "Paid", { total: "much" }));
     await handled.drain();
     assert.equal(done, 2);
     await rejects(failing.drain(), "OVERFLOW");
+  });
+
+  it("goes on behind an onUndecodable that throws or rejects", async () => {
+    const failures = [
+      (): void => {
+        throw new Error("callback");
+      },
+      (): Promise<void> => Promise.reject(new Error("callback")), // unhandled, it would fail the test
+    ];
+    for (const onUndecodable of failures) {
+      await using bus = new LocalEventBus();
+      const view = typed(bus, Order);
+      const errors: unknown[] = [];
+      const seen: string[] = [];
+      const handled = view.on({ onUndecodable, onError: (error) => void errors.push(error) }, ({ eventType }) => {
+        seen.push(eventType);
+      });
+      const read = view.subscribe({ onUndecodable });
+      await bus.publish(event("order-1", "Paid", { total: "much" }));
+      await bus.publish(event("order-1", "Paid"));
+      assert.deepEqual(outline(await take(read[Symbol.asyncIterator](), 1)), ["order-1 Paid"]);
+      await handled.drain();
+      assert.deepEqual([seen, errors], [["Paid"], []]);
+    }
+  });
+
+  it("publishes no more once the signal is aborted, whatever the schema waits for", async () => {
+    const Slow = defineEvents("order", {
+      Paid: { "~standard": { version: 1, vendor: "test", validate: () => new Promise<never>(() => {}) } },
+    });
+    const view = typed(new LocalEventBus(), Slow);
+    const abort = new AbortController();
+    const reason = new Error("no more");
+    const published = view.publish(event("order-1", "Paid") as never, { signal: abort.signal });
+    abort.abort(reason);
+    await assert.rejects(inTime(published, () => "the end of publish"), reason);
   });
 });
