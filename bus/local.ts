@@ -1,5 +1,6 @@
 import { checkActorId, MAX_TOKEN_LENGTH } from "../actor_id.ts";
 import type { Event, Select } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import type { Abortable, Commit } from "../store/event_store.ts";
 import type { Filter } from "../store/filter.ts";
 import type { Observer } from "../store/observer.ts";
@@ -8,6 +9,7 @@ import { checkEventType, checkId, checkVersion, rejectEvent } from "../validate.
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "./event_bus.ts";
 import { FilterIndex } from "./filter_index.ts";
 import { Group } from "./group.ts";
+import { LOCAL_BUS } from "./option_names.ts";
 import { Report } from "./report.ts";
 import { ACCEPTED, type Place, Subscribers } from "./subscribers.ts";
 import type { Subscription } from "./subscription.ts";
@@ -59,6 +61,7 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
    * @throws {InvalidArgumentError} for shards that make no sense
    */
   constructor(options: LocalBusOptions = {}) {
+    checkOptionNames("new LocalEventBus", options, LOCAL_BUS);
     const { namespace = "default", shards = DEFAULT_SHARDS, observer } = options;
     this.namespace = checkNamespace(namespace);
     this.#index = new FilterIndex(checkShards(shards));

@@ -1,7 +1,9 @@
 /** All who subscribe to one bus: how they come, and how all of them end. */
 import { ClosedError } from "../errors.ts";
 import type { Event } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import type { SubscribeOptions } from "./event_bus.ts";
+import { ON, SUBSCRIBE } from "./option_names.ts";
 import type { Report } from "./report.ts";
 import { Signals } from "./signals.ts";
 import { type Handling, handlingOf, Subscription, type SubscriptionParts } from "./subscription.ts";
@@ -49,11 +51,13 @@ export class Subscribers {
 
   /** For a `for await`. Its events are as the filter says, which no type can follow from here on. */
   subscribe(options: object): never {
+    checkOptionNames("subscribe", options, SUBSCRIBE);
     return this.#add(options as Options) as never;
   }
 
   /** For a handler. */
   on(options: object, handler: unknown): never {
+    checkOptionNames("on", options, ON);
     return this.#add(options as Options, handlingOf(options, handler)) as never;
   }
 

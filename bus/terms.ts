@@ -32,7 +32,6 @@ export function checkTerms(options: SubscribeOptions<Event, string, string>, sha
     if (callback === undefined || typeof callback === "function") continue;
     throw new InvalidArgumentError({ argument }, `${argument} is a function`);
   }
-  if (fill !== undefined) checkFill(fill, namespace);
   if (group !== undefined) {
     checkGroup(group);
     for (const [argument, value] of Object.entries({ onGap, fill })) {
@@ -44,6 +43,7 @@ export function checkTerms(options: SubscribeOptions<Event, string, string>, sha
       );
     }
   }
+  if (fill !== undefined) checkFill(fill, namespace);
   return { filter, group, buffer, overflow, onDeleted, onGap, onUndecodable, fill, signal };
 }
 

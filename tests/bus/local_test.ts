@@ -332,4 +332,26 @@ describe("LocalEventBus", () => {
       assert.equal(seen.length, 19); // one hangs
     }
   });
+
+  it("refuses an option that there is not by name, and says which is near", () => {
+    const bus = new LocalEventBus();
+    for (
+      const [argument, text, work] of [
+        [
+          "eventType",
+          "no option of subscribe: did you mean eventTypes?",
+          () => bus.subscribe({ eventType: [] } as never),
+        ],
+        ["onEror", "no option of on: did you mean onError?", () => bus.on({ onEror: () => {} } as never, () => {})],
+        ["observe", "no option of new LocalEventBus: did", () => new LocalEventBus({ observe: {} } as never)],
+        ["options", "The options of subscribe are an object", () => bus.subscribe(null as never)],
+      ] as const
+    ) {
+      assert.throws(
+        work,
+        (error) =>
+          isAetherError(error, "INVALID_ARGUMENT") && error.argument === argument && error.message.includes(text),
+      );
+    }
+  });
 });

@@ -223,6 +223,8 @@ describe("NatsEventBus", () => {
     await rejects(NatsEventBus.open(nc, { namespace: "a.b" }), "INVALID_NAMESPACE");
     await rejects(NatsEventBus.open(nc, { namespace: "a", shards: 0 }), "INVALID_ARGUMENT", { argument: "shards" });
     await rejects(NatsEventBus.open({} as NatsConnection, { namespace: "a" }), "INVALID_ARGUMENT", { argument: "nc" });
+    const misspelt = { namespace: "a", shard: 4 };
+    await rejects(NatsEventBus.open(nc, misspelt), "INVALID_ARGUMENT", { argument: "shard" });
     const both = { namespace: "a", domain: "d", apiPrefix: "p" };
     await rejects(NatsEventBus.open(nc, both), "INVALID_ARGUMENT", { argument: "apiPrefix" });
     const reason = new Error("no more");
