@@ -1,6 +1,7 @@
 /** What a bus hands to its subscriptions. */
 import type { Event } from "../event.ts";
 import type { Commit } from "../store/event_store.ts";
+import { type Filter, letsEvents } from "../store/filter.ts";
 
 /** A commit that was announced, with those of its events that the subscription's filter lets through. */
 export class Announcement {
@@ -29,4 +30,9 @@ export function countOf(delivery: Delivery): number {
 /** Whose it is. */
 export function actorOf(delivery: Delivery): string {
   return delivery instanceof Announcement ? delivery.commit.actorId : delivery.actorId;
+}
+
+/** The first of its events that is meant, if one is. */
+export function eventOf(delivery: Delivery, filter: Filter): Event | undefined {
+  return delivery instanceof Announcement ? letsEvents(filter, delivery.commit)?.events[0] : delivery;
 }

@@ -12,6 +12,7 @@ import { Announcement } from "./announcement.ts";
 import type { BusReader } from "./bus_reader.ts";
 import { FilterIndex, type Target } from "./filter_index.ts";
 import { Positions } from "./gaps.ts";
+import { Lateness } from "./lateness.ts";
 import type { Report } from "./report.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -25,14 +26,33 @@ export interface FeedParts {
   readonly shards: number;
   readonly reader: BusReader;
   readonly report: Report;
+  /** Resolves once the server has read all that was sent before. */
+  readonly flush: () => Promise<void>;
   /** Reads the commit whose last part this is; undefined if it was erased meanwhile. */
   readonly readWhole: (last: Part, signal: AbortSignal) => Promise<Commit | undefined>;
+}
+
+/** One round trip for all who ask for it in one turn: of very many subscriptions each would be a write of its own. */
+export function flushesOf(nc: NatsConnection): () => Promise<void> {
+  let asked: Promise<void> | undefined;
+  return () =>
+    asked ??= Promise.resolve().then(() => {
+      asked = undefined;
+      return nc.flush();
+    });
+}
+
+/** What a feed of these subjects is known by. */
+export function keyOf(subjects: readonly string[]): string {
+  return subjects.join(" ");
 }
 
 /** Subscriptions of the server, and those of the bus that they are for. */
 export class Feed {
   /** Resolves when the server knows of it. */
   readonly ready: Promise<void>;
+  /** The same for feeds of the same subjects. */
+  readonly key: string;
   readonly #parts: FeedParts;
   readonly #index: FilterIndex;
   readonly #subscriptions = new Set<Subscription<Event>>();
@@ -40,9 +60,7 @@ export class Feed {
   /** Of a group: the members in this process share what the server gives to this process. */
   readonly #group: Target | undefined;
   readonly #assembler = new Assembler();
-  /** Sequence and time of the last message that was stored. */
-  #latest = 0;
-  #latestAt = "";
+  readonly #lateness = new Lateness();
   /** Of the commit at hand: the sequence of the actor's message before it. */
   #last = 0;
   /** Kept only while somebody wants to know of gaps. */
@@ -59,6 +77,7 @@ export class Feed {
     group?: { readonly target: Target; readonly queue: string },
   ) {
     this.#parts = parts;
+    this.key = keyOf(subjects);
     this.#index = new FilterIndex(parts.shards);
     this.#group = group?.target;
     const queue = group === undefined ? {} : { queue: group.queue };
@@ -90,7 +109,7 @@ export class Feed {
   /** @returns how to leave */
   add(subscription: Subscription<Event>): () => void {
     if (subscription.watchesGaps) {
-      subscription.gapsAfter = this.#latest;
+      subscription.gapsAfter = this.#lateness.latest;
       this.#watching++;
     }
     const remove = this.#group === undefined ? this.#index.add(subscription) : () => {};
@@ -116,10 +135,10 @@ export class Feed {
   }
 
   async #known(): Promise<void> {
-    const { nc } = this.#parts;
+    const { nc, flush } = this.#parts;
     while (this.#nats.length > 0) {
       try {
-        await nc.flush();
+        await flush();
       } catch {
         // The connection was lost; once there is another, the client subscribes again.
         if (!this.#left && !nc.isClosed()) await new Promise((resolve) => setTimeout(resolve, PAUSE));
@@ -200,16 +219,12 @@ export class Feed {
   }
 
   /** What two leaders have announced may overtake each other: an earlier commit behind a later one is a gap, no more. */
-  #isLate({ actorId, sequence, storedAt }: Part): boolean {
-    // Both: a stream that was made anew begins with the first sequence again.
-    if (sequence <= this.#latest && storedAt <= this.#latestAt) {
-      this.#parts.report.event("late", { actorId, position: sequence });
-      return true;
-    }
-    if (sequence <= this.#latest) this.#beginAnew();
-    this.#latest = sequence;
-    this.#latestAt = storedAt;
-    return false;
+  #isLate(part: Part): boolean {
+    const order = this.#lateness.judge(part, performance.now());
+    if (order === "anew") this.#beginAnew();
+    if (order !== "late") return false;
+    this.#parts.report.event("late", { actorId: part.actorId, position: part.sequence });
+    return true;
   }
 
   #beginAnew(): void {

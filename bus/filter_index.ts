@@ -135,7 +135,9 @@ export class FilterIndex {
 
   #publish(entries: Entries | undefined, event: Event, shard: number): void {
     if (entries === undefined) return;
-    for (const { target, filter, met } of entries.list) {
+    const { list } = entries;
+    for (let index = 0; index < list.length; index++) { // on Bun an iterator shows in the rate of deliveries
+      const { target, filter, met } = list[index] as Entry;
       if (met || this.#lets(filter, event, shard)) target.deliver(event);
     }
   }

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { Filter } from "../store/filter.ts";
-import type { Delivery } from "./announcement.ts";
+import { Announcement, type Delivery } from "./announcement.ts";
 import type { Target } from "./filter_index.ts";
 import type { Subscription } from "./subscription.ts";
 import { filterKey } from "./terms.ts";
@@ -10,7 +10,7 @@ import { filterKey } from "./terms.ts";
 /** The members of a group in this process: each delivery to one of them. */
 export class Group implements Target {
   readonly filter: Filter;
-  /** A member without `onDeleted` takes no notice. */
+  /** Some member may have `onDeleted`. */
   readonly deletions = true;
   readonly #name: string;
   readonly #key: string;
@@ -43,13 +43,22 @@ export class Group implements Target {
     if (index >= 0) this.#members.splice(index, 1);
   }
 
-  /** To the member with the least to do: one that hangs keeps nothing from the others. */
+  /**
+   * To the member with the least to do of those that have room: one that hangs keeps nothing from the others. A deletion
+   * to one that has `onDeleted`, if any has.
+   */
   deliver(delivery: Delivery): void {
     const count = this.#members.length;
     let chosen: Subscription<Event> | undefined;
+    let hasRoom = false;
+    const isDeletion = delivery instanceof Announcement && delivery.commit.deleted === true;
     for (let step = 0; step < count; step++) {
       const member = this.#members[(this.#turn + step) % count] as Subscription<Event>;
-      if (chosen === undefined || member.load < chosen.load) chosen = member;
+      if (isDeletion && !member.deletions) continue;
+      const fits = member.hasRoomFor(delivery);
+      if (chosen !== undefined && (fits === hasRoom ? member.load >= chosen.load : hasRoom)) continue;
+      chosen = member;
+      hasRoom = fits;
     }
     this.#turn = (this.#turn + 1) % Math.max(1, count);
     chosen?.deliver(delivery);

@@ -1,5 +1,6 @@
 /** Gives a handler one event after the other. */
 import type { Event } from "../event.ts";
+import type { Callbacks } from "./callbacks.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { isThenable, type Report } from "./report.ts";
 
@@ -20,58 +21,67 @@ export class HandlerLoop implements Consumer {
   readonly #handler: (event: Event) => unknown;
   readonly #onError: ((error: unknown, event: Event) => unknown) | undefined;
   readonly #report: Report;
+  readonly #callbacks: Callbacks;
   /** Asks to be run once more. */
   readonly #wake: () => void;
-  #running = false;
+  /** The event that the handler is at. */
+  #current: Event | undefined;
 
   constructor(
     mailbox: Mailbox,
     report: Report,
+    callbacks: Callbacks,
     wake: () => void,
     handler: (event: Event) => unknown,
     onError: ((error: unknown, event: Event) => unknown) | undefined,
   ) {
     this.#mailbox = mailbox;
     this.#report = report;
+    this.#callbacks = callbacks;
     this.#wake = wake;
     this.#handler = handler;
     this.#onError = onError;
   }
 
   get idle(): boolean {
-    return !this.#running;
+    return this.#current === undefined;
+  }
+
+  get current(): Event | undefined {
+    return this.#current;
   }
 
   run(): void {
-    if (this.#running) return;
+    if (this.#current !== undefined) return;
     for (let turn = 0; turn < TURN; turn++) {
       const event = this.#mailbox.take();
       if (event === undefined) return;
       try {
         const result = this.#handler(event);
         if (!isThenable(result)) continue;
-        this.#running = true;
+        this.#current = event;
         Promise.resolve(result).then(() => this.#go(), (error: unknown) => {
           this.failed(error, event);
           this.#go();
         });
         return;
       } catch (error) {
+        this.#current = undefined; // a promise of its own making may throw where it is waited for
         this.failed(error, event);
       }
     }
     this.#wake();
   }
 
-  /** The handler threw, or there was no room for an event; only a deletion that had none has no event to show. */
+  /** The handler threw, there was no room for an event, or it could not be read; where none is at hand, none is shown. */
   failed(error: unknown, event: Event | undefined, what = "handler"): void {
     const onError = this.#onError;
     if (onError === undefined || event === undefined) this.#report.failed(what, error, event);
-    else this.#report.call("onError", () => onError(error, event));
+    else this.#callbacks.call("onError", () => onError(error, event));
   }
 
   #go(): void {
-    this.#running = false;
+    this.#current = undefined;
     this.#wake();
   }
 }

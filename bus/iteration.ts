@@ -19,6 +19,7 @@ export class Iteration implements Consumer, AsyncIterator<Event, undefined> {
   #ending = false;
   /** Somebody reads, and has not been told of the end. */
   #open = false;
+  #told = false;
 
   constructor(mailbox: Mailbox, finished: () => void, left: () => void) {
     this.#mailbox = mailbox;
@@ -29,6 +30,11 @@ export class Iteration implements Consumer, AsyncIterator<Event, undefined> {
   /** True also if nobody reads: then nothing runs. */
   get idle(): boolean {
     return !this.#open;
+  }
+
+  /** Whoever reads has been told of the end, or wanted no more. */
+  get told(): boolean {
+    return this.#told;
   }
 
   open(): void {
@@ -78,6 +84,7 @@ export class Iteration implements Consumer, AsyncIterator<Event, undefined> {
     this.#failure = undefined;
     this.#ending = true;
     this.#open = false;
+    this.#told = true;
     this.#finished();
   }
 }

@@ -1,16 +1,19 @@
 import { checkActorId, MAX_TOKEN_LENGTH } from "../actor_id.ts";
-import { ClosedError } from "../errors.ts";
 import type { Event, Select } from "../event.ts";
+import { checkOptionNames } from "../options.ts";
 import type { Abortable, Commit } from "../store/event_store.ts";
+import type { Filter } from "../store/filter.ts";
 import type { Observer } from "../store/observer.ts";
 import { checkNamespace, checkShards, DEFAULT_SHARDS } from "../store/shard.ts";
 import { checkEventType, checkId, checkVersion, rejectEvent } from "../validate.ts";
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "./event_bus.ts";
 import { FilterIndex } from "./filter_index.ts";
 import { Group } from "./group.ts";
+import { LOCAL_BUS } from "./option_names.ts";
 import { Report } from "./report.ts";
-import { type Handling, handlingOf, Subscription } from "./subscription.ts";
-import { checkTerms, type Terms } from "./terms.ts";
+import { ACCEPTED, type Place, Subscribers } from "./subscribers.ts";
+import type { Subscription } from "./subscription.ts";
+import type { Terms } from "./terms.ts";
 
 /** Options of a {@linkcode LocalEventBus}. */
 export interface LocalBusOptions {
@@ -21,9 +24,6 @@ export interface LocalBusOptions {
   /** Told of events that were dropped, of subscriptions that ended by it, and of errors that no `onError` takes. */
   readonly observer?: Observer;
 }
-
-/** Shared by every call: a promise of its own would cost more than the delivery. */
-const ACCEPTED = Promise.resolve();
 
 /**
  * A bus within this process. Give it to an `InMemoryEventStore`, and it announces what is committed.
@@ -48,12 +48,12 @@ const ACCEPTED = Promise.resolve();
 export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
   /** The wall: nothing crosses it. */
   readonly namespace: string;
-  readonly #shards: number;
-  readonly #report: Report;
   readonly #index: FilterIndex;
   readonly #groups = new Map<string, { readonly group: Group; readonly remove: () => void }>();
-  readonly #subscriptions = new Set<Subscription<Event>>();
-  #closed = false;
+  readonly #subscribers: Subscribers;
+  /** An observer that is told of a drop may publish: everyone has the event at hand first. */
+  readonly #behind: (() => void)[] = [];
+  #telling = false;
 
   /**
    * A bus without subscribers.
@@ -61,11 +61,12 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
    * @throws {InvalidArgumentError} for shards that make no sense
    */
   constructor(options: LocalBusOptions = {}) {
+    checkOptionNames("new LocalEventBus", options, LOCAL_BUS);
     const { namespace = "default", shards = DEFAULT_SHARDS, observer } = options;
     this.namespace = checkNamespace(namespace);
-    this.#shards = checkShards(shards);
-    this.#report = new Report(namespace, observer);
-    this.#index = new FilterIndex(shards);
+    this.#index = new FilterIndex(checkShards(shards));
+    const report = new Report(namespace, observer);
+    this.#subscribers = new Subscribers(namespace, shards, report, (terms) => this.#placeOf(terms));
   }
 
   /**
@@ -74,10 +75,10 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
    */
   publish(event: E, options?: Abortable): Promise<void> {
     try {
-      if (this.#closed) throw this.#closedError();
+      this.#subscribers.checkOpen();
       options?.signal?.throwIfAborted();
       checkHead(event);
-      this.#index.published(event);
+      this.#tell(published, event);
       return ACCEPTED;
     } catch (error) {
       return Promise.reject(error);
@@ -86,77 +87,66 @@ export class LocalEventBus<E extends Event = Event> implements EventBus<E> {
 
   /** What the store calls once a commit is stored. A bus that was disposed of has nobody to tell, and takes no notice. */
   committed(commit: Commit<E>): void {
-    if (!this.#closed) this.#index.committed(commit);
+    if (!this.#subscribers.closed) this.#tell(committed, commit);
   }
 
   subscribe<const Types extends string = string, const ActorTypes extends string = string>(
     options: SubscribeOptions<E, Types, ActorTypes> = {},
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>) as never;
+    return this.#subscribers.subscribe(options);
   }
 
   on<const Types extends string = string, const ActorTypes extends string = string>(
     options: HandlerOptions<E, Types, ActorTypes>,
     handler: (event: Select<E, Types, ActorTypes>) => void | Promise<void>,
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>, handlingOf(options, handler)) as never;
+    return this.#subscribers.on(options, handler);
   }
 
   /** Ends every subscription at once: iterations reject with CLOSED, handlers are given nothing more. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    for (const subscription of this.#subscriptions) subscription.end({ error: this.#closedError() });
+    this.#subscribers.close();
     return Promise.resolve();
   }
 
-  #subscribe(options: SubscribeOptions<Event, string, string>, handling?: Handling): Subscription<Event> {
-    if (this.#closed) throw this.#closedError();
-    const terms = checkTerms(options, this.#shards);
-    if (terms.group !== undefined) this.#groups.get(terms.group)?.group.check(terms.filter);
-    const subscription = new Subscription<Event>({
-      terms,
-      report: this.#report,
-      handling,
-      ready: ACCEPTED,
-      leave: () => leave?.(),
-    });
-    const leave = terms.signal?.aborted ? undefined : this.#enter(subscription, terms);
-    if (terms.signal?.aborted) subscription.end({ error: terms.signal.reason });
-    return subscription;
+  #tell<T>(tell: (index: FilterIndex, what: T) => void, what: T): void {
+    if (this.#telling) return void this.#behind.push(() => tell(this.#index, what));
+    this.#telling = true;
+    try {
+      tell(this.#index, what);
+      for (let next = this.#behind.shift(); next !== undefined; next = this.#behind.shift()) next();
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  #placeOf({ group: name, filter }: Terms): Place {
+    if (name === undefined) return { ready: ACCEPTED, enter: (subscription) => this.#index.add(subscription) };
+    this.#groups.get(name)?.group.check(filter);
+    return { ready: ACCEPTED, enter: (member) => this.#join(name, filter, member) };
   }
 
   /** @returns how to leave */
-  #enter(subscription: Subscription<Event>, { group: name, filter }: Terms): () => void {
-    if (name === undefined) {
-      const remove = this.#index.add(subscription);
-      this.#subscriptions.add(subscription);
-      return () => {
-        remove();
-        this.#subscriptions.delete(subscription);
-      };
-    }
-    let entered = this.#groups.get(name);
-    if (entered === undefined) {
+  #join(name: string, filter: Filter, member: Subscription<Event>): () => void {
+    let joined = this.#groups.get(name);
+    if (joined === undefined) {
       const group = new Group(name, filter);
-      entered = { group, remove: this.#index.add(group) };
-      this.#groups.set(name, entered);
+      joined = { group, remove: this.#index.add(group) };
+      this.#groups.set(name, joined);
     }
-    const { group, remove } = entered;
-    group.add(subscription);
-    this.#subscriptions.add(subscription);
+    const { group, remove } = joined;
+    group.add(member);
     return () => {
-      group.delete(subscription);
-      this.#subscriptions.delete(subscription);
+      group.delete(member);
       if (group.size > 0) return;
       remove();
       this.#groups.delete(name);
     };
   }
-
-  #closedError(): ClosedError {
-    return new ClosedError({ what: `The bus of ${this.namespace}` });
-  }
 }
+
+const published = (index: FilterIndex, event: Event): void => index.published(event);
+const committed = (index: FilterIndex, commit: Commit): void => index.committed(commit);
 
 /** What dispatching needs, and what every bus refuses. */
 function checkHead(event: Event): void {

@@ -1,7 +1,9 @@
 /** What waits for a subscriber: bounded, and what happens at the bound. */
 import type { Event } from "../event.ts";
 import type { Commit } from "../store/event_store.ts";
-import { actorOf, Announcement, countOf, type Delivery } from "./announcement.ts";
+import { letsEvents } from "../store/filter.ts";
+import { actorOf, Announcement, countOf, type Delivery, eventOf } from "./announcement.ts";
+import type { Callbacks } from "./callbacks.ts";
 import type { Gap } from "./event_bus.ts";
 import { Filling, missing } from "./filling.ts";
 import { Gaps } from "./gaps.ts";
@@ -15,8 +17,11 @@ export class Mailbox {
   dropped = 0;
   readonly #terms: Terms;
   readonly #report: Report;
+  readonly #callbacks: Callbacks;
   /** There is something to take again. */
   readonly #wake: () => void;
+  /** A commit could not be read; one of the events that are lost, if one is known that is meant. */
+  readonly #unread: (error: unknown, event: Event | undefined) => void;
   readonly #ring = new Ring<Delivery>();
   /** Events in the ring. */
   #waiting = 0;
@@ -30,10 +35,18 @@ export class Mailbox {
   #behind: Commit | undefined;
   #discarded = false;
 
-  constructor(terms: Terms, report: Report, wake: () => void) {
+  constructor(
+    terms: Terms,
+    report: Report,
+    callbacks: Callbacks,
+    wake: () => void,
+    unread: (error: unknown, event: Event | undefined) => void,
+  ) {
     this.#terms = terms;
     this.#report = report;
+    this.#callbacks = callbacks;
     this.#wake = wake;
+    this.#unread = unread;
     this.#gaps = terms.onGap || terms.fill ? new Gaps() : undefined;
   }
 
@@ -42,9 +55,29 @@ export class Mailbox {
     return this.#commit === undefined && this.#filling === undefined && this.#ring.length === 0;
   }
 
+  /** All that waited was let go of. */
+  get discarded(): boolean {
+    return this.#discarded;
+  }
+
   /** Events that wait. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** The next event of those that wait, if there is one. */
+  get next(): Event | undefined {
+    if (this.#commit !== undefined) return this.#commit.events[this.#next];
+    for (let index = 0; index < this.#ring.length; index++) {
+      const event = eventOf(this.#ring.at(index), this.#terms.filter);
+      if (event !== undefined) return event;
+    }
+    return undefined;
+  }
+
+  /** Whether it would be taken in and nothing dropped for it. */
+  hasRoomFor(delivery: Delivery): boolean {
+    return this.#waiting === 0 || this.#waiting + countOf(delivery) <= this.#terms.buffer;
   }
 
   /**
@@ -123,25 +156,38 @@ export class Mailbox {
   }
 
   #begin({ commit, missed, read }: Announcement): void {
-    if (read !== undefined) {
-      this.#filling = new Filling(async function* (signal) {
-        const whole = await read(signal);
-        if (whole !== undefined) yield whole;
-      }, this.#terms.filter);
-      return;
-    }
+    if (read !== undefined) return this.#readWhole(commit, read);
     const gap = this.#gapBefore(commit, missed);
     const { fill, onGap, filter } = this.#terms;
     if (gap !== undefined) {
-      if (onGap !== undefined) this.#report.call("onGap", () => onGap(gap));
+      if (onGap !== undefined) this.#callbacks.call("onGap", () => onGap(gap));
       if (this.#discarded) return; // by onGap
       if (fill !== undefined) {
-        this.#filling = new Filling(missing(fill, gap), filter);
+        const failed = (error: unknown): void => this.#report.failed("fill", error);
+        this.#filling = new Filling(missing(fill, gap), filter, this.#wake, failed);
         this.#behind = commit;
         return;
       }
     }
     this.#open(commit);
+  }
+
+  /** Of a commit only the last part is at hand. What it cannot be given nobody else is given either. */
+  #readWhole(commit: Commit, read: NonNullable<Announcement["read"]>): void {
+    const { filter } = this.#terms;
+    const lost = (): void => {
+      this.dropped += Math.max(1, commit.events.length);
+      this.#report.event("incomplete", { actorId: commit.actorId, position: commit.position });
+    };
+    const whole = async function* (signal: AbortSignal): AsyncIterable<Commit> {
+      const found = await read(signal);
+      if (found !== undefined) yield found;
+      else lost();
+    };
+    this.#filling = new Filling(whole, filter, this.#wake, (error) => {
+      lost();
+      this.#unread(error, letsEvents(filter, commit)?.events[0]);
+    });
   }
 
   #gapBefore({ actorId, position }: Commit, missed: number): Gap | undefined {
@@ -153,17 +199,14 @@ export class Mailbox {
 
   #open(commit: Commit): void {
     const { onDeleted } = this.#terms;
-    if (commit.deleted) return this.#report.call("onDeleted", () => onDeleted?.(commit.actorId));
+    if (commit.deleted) return this.#callbacks.call("onDeleted", () => onDeleted?.(commit.actorId));
     this.#commit = commit.events.length > 0 ? commit : undefined;
     this.#next = 0;
   }
 
   /** False while it has to be waited for. */
   #fill(filling: Filling): boolean {
-    const commit = filling.take(
-      this.#wake,
-      (error) => this.#report.failed(this.#behind === undefined ? "read" : "fill", error),
-    );
+    const commit = filling.take();
     if (commit !== undefined) this.#open(commit);
     else if (!filling.ended) return false;
     else {

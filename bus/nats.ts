@@ -13,13 +13,14 @@ import { Subjects } from "../store/subjects.ts";
 import { Decoder, HEADER } from "../store/wire.ts";
 import { BusReader } from "./bus_reader.ts";
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "./event_bus.ts";
-import { Feed, type FeedParts } from "./feed.ts";
+import { Feed, type FeedParts, flushesOf, keyOf } from "./feed.ts";
 import { Group } from "./group.ts";
 import { checkBusOptions, type NatsBusOptions } from "./nats_options.ts";
 import { subjectsOf } from "./narrowing.ts";
 import { Report } from "./report.ts";
-import { type Handling, handlingOf, Subscription } from "./subscription.ts";
-import { checkTerms, filterKey, type Terms } from "./terms.ts";
+import { ACCEPTED, type Place, Subscribers } from "./subscribers.ts";
+import type { Subscription } from "./subscription.ts";
+import { filterKey, type Terms } from "./terms.ts";
 import { readWhole } from "./whole.ts";
 
 /** Bytes of `NATS/1.0`, the name of the one header, and the line ends. */
@@ -38,7 +39,8 @@ interface Entered {
  *
  * What is lost on its way (a connection that broke, a subscriber too slow for the server) shows at the actor's next
  * commit, to `onGap` and `fill`, of actors of which the subscription has had one; what was published and not stored
- * leaves no gap. A commit of which a part is missing is not delivered, unless it is filled.
+ * leaves no gap. A commit of which a part is missing is not delivered, unless it is filled. Of a stream that was deleted
+ * and made anew, commits may be missed for 10 seconds after the last of the one before, or a minute if its clock is behind.
  *
  * A group is all its members with one name and one filter, in any process; members with another filter are a group of
  * their own, and within one bus they are refused. Whoever is given a large commit reads it from the stream.
@@ -69,10 +71,9 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
   /** By the subjects that are asked for. */
   readonly #feeds = new Map<string, Feed>();
   readonly #groups = new Map<string, Entered>();
-  readonly #subscriptions = new Set<Subscription<Event>>();
+  readonly #subscribers: Subscribers;
   #statuses: (AsyncIterable<Status> & { stop?(): void }) | undefined;
   #isAway = false;
-  #closed = false;
 
   private constructor(nc: NatsConnection, api: JetStreamApi, shards: number, timeout: number, options: NatsBusOptions) {
     const { namespace, observer } = options;
@@ -84,12 +85,14 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     this.#api = api;
     this.#subjects = subjects;
     this.#report = new Report(namespace, observer);
+    this.#subscribers = new Subscribers(namespace, shards, this.#report, (terms) => this.#placeOf(terms));
     this.#parts = {
       nc,
       subjects,
       shards,
       reader: new BusReader(subjects, shards),
       report: this.#report,
+      flush: flushesOf(nc),
       readWhole: (last, signal) => readWhole(whole, last, new Operation(timeout, signal)),
     };
     void this.#watch();
@@ -127,7 +130,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
    */
   publish(event: E, options?: Abortable): Promise<void> {
     try {
-      if (this.#closed) throw this.#closedError();
+      this.#subscribers.checkOpen();
       options?.signal?.throwIfAborted();
       this.#send(copyEvent(event));
       return ACCEPTED;
@@ -139,20 +142,19 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
   subscribe<const Types extends string = string, const ActorTypes extends string = string>(
     options: SubscribeOptions<E, Types, ActorTypes> = {},
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>) as never;
+    return this.#subscribers.subscribe(options);
   }
 
   on<const Types extends string = string, const ActorTypes extends string = string>(
     options: HandlerOptions<E, Types, ActorTypes>,
     handler: (event: Select<E, Types, ActorTypes>) => void | Promise<void>,
   ): EventSubscription<Select<E, Types, ActorTypes>> {
-    return this.#subscribe(options as SubscribeOptions<Event, string, string>, handlingOf(options, handler)) as never;
+    return this.#subscribers.on(options, handler);
   }
 
   /** Ends every subscription at once: iterations reject with CLOSED, handlers are given nothing more. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    for (const subscription of this.#subscriptions) subscription.end({ error: this.#closedError() });
+    this.#subscribers.close();
     this.#statuses?.stop?.();
     this.#api.close();
     return Promise.resolve();
@@ -178,36 +180,26 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     }
   }
 
-  #subscribe(options: SubscribeOptions<Event, string, string>, handling?: Handling): Subscription<Event> {
-    if (this.#closed) throw this.#closedError();
-    const terms = checkTerms(options, this.shards);
-    const isAborted = terms.signal?.aborted === true;
-    const feed = isAborted ? undefined : this.#feedOf(terms);
-    const subscription = new Subscription<Event>({
-      terms,
-      report: this.#report,
-      handling,
-      ready: feed?.ready ?? ACCEPTED,
-      leave: () => leave?.(),
-      // What the server has given to the last member here it gives to no other.
-      quiesce: () => terms.group !== undefined && feed?.size === 1 ? feed.drain() : undefined,
-    });
-    const leave = feed && this.#enter(subscription, terms, feed);
-    if (isAborted) subscription.end({ error: terms.signal?.reason });
-    return subscription;
+  #placeOf(terms: Terms): Place {
+    const { group: name } = terms;
+    const feed = this.#feedOf(terms);
+    return {
+      ready: feed.ready,
+      enter: (subscription) => this.#enter(subscription, name, feed),
+      // What the server has given to the last member here it gives to no other. Of a lost connection nothing comes.
+      quiesce: () => name !== undefined && !this.#isAway && feed.size === 1 ? feed.drain() : undefined,
+    };
   }
 
   /** @returns how to leave */
-  #enter(subscription: Subscription<Event>, { group: name }: Terms, feed: Feed): () => void {
+  #enter(subscription: Subscription<Event>, name: string | undefined, feed: Feed): () => void {
     const group = name === undefined ? undefined : this.#groups.get(name)?.group;
     const remove = feed.add(subscription);
     group?.add(subscription);
-    this.#subscriptions.add(subscription);
     return () => {
       group?.delete(subscription);
       remove();
-      this.#subscriptions.delete(subscription);
-      if (feed.size === 0) this.#forget(feed);
+      if (feed.size === 0) this.#forget(feed, name);
     };
   }
 
@@ -215,7 +207,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     if (name !== undefined) this.#groups.get(name)?.group.check(filter);
     const subjects = subjectsOf(filter, this.#subjects, this.shards);
     if (name === undefined) {
-      const key = subjects.join(" ");
+      const key = keyOf(subjects);
       const known = this.#feeds.get(key);
       if (known !== undefined && !known.ended) return known;
       const feed = new Feed(this.#parts, subjects);
@@ -230,10 +222,12 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     return feed;
   }
 
-  #forget(feed: Feed): void {
+  /** There may be a newer one in its place. */
+  #forget(feed: Feed, name: string | undefined): void {
     feed.close();
-    for (const [key, known] of this.#feeds) if (known === feed) this.#feeds.delete(key);
-    for (const [name, known] of this.#groups) if (known.feed === feed) this.#groups.delete(name);
+    if (name === undefined) {
+      if (this.#feeds.get(feed.key) === feed) this.#feeds.delete(feed.key);
+    } else if (this.#groups.get(name)?.feed === feed) this.#groups.delete(name);
   }
 
   async #watch(): Promise<void> {
@@ -254,15 +248,9 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
     if (!subject.startsWith(this.#subjects.bus.slice(0, -">".length))) return;
     this.#report.refused(subject, this.#api.errorOf(new Failed(failure, error)));
   }
-
-  #closedError(): ClosedError {
-    return new ClosedError({ what: `The bus of ${this.namespace}` });
-  }
 }
 
 const utf8 = new TextEncoder();
-/** Shared by every call. */
-const ACCEPTED = Promise.resolve();
 
 async function shardsOf(api: JetStreamApi, operation: Operation): Promise<number> {
   const info = await findStream(api, operation);

@@ -1,7 +1,9 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { checkOptionNames } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { checkOptions, type JetStreamOptions } from "../store/jetstream_options.ts";
 import type { Observer } from "../store/observer.ts";
+import { NATS_BUS } from "./option_names.ts";
 
 /** Options of `NatsEventBus.open`. */
 export interface NatsBusOptions extends Abortable {
@@ -27,5 +29,7 @@ export interface NatsBusOptions extends Abortable {
  * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
  */
 export function checkBusOptions(nc: NatsConnection, options: NatsBusOptions): ReturnType<typeof checkOptions> {
-  return checkOptions(nc, options as JetStreamOptions);
+  const checked = checkOptions(nc, options as JetStreamOptions);
+  checkOptionNames("NatsEventBus.open", options, NATS_BUS);
+  return checked;
 }

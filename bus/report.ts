@@ -22,10 +22,15 @@ export class Report {
   failed(callback: string, error: unknown, event?: Event): void {
     if (this.#observes) {
       const of: Attributes = event === undefined ? {} : { actorId: event.actorId, eventType: event.eventType };
-      return this.event("subscriberError", { callback, ...of, error: String(error) });
+      return this.event("subscriberError", { callback, ...of, error: textOf(error) });
     }
     const at = event === undefined ? "" : ` at ${event.eventType} of ${event.actorId}`;
-    console.error(`Bus ${this.#namespace}: ${callback} failed${at}:`, error);
+    const what = `Bus ${this.#namespace}: ${callback} failed${at}:`;
+    try {
+      console.error(what, error);
+    } catch {
+      console.error(what, textOf(error)); // Deno shows no proxy that was revoked
+    }
   }
 
   /** A message that was published and did not pass the server. */
@@ -33,15 +38,14 @@ export class Report {
     if (this.#observes) this.event("publishRefused", { subject });
     else console.error(`Bus ${this.#namespace}: the server refused what was published:`, error);
   }
+}
 
-  /** Calls a callback of a subscriber; `void` functions may be async, and what they reject with is reported too. */
-  call(callback: string, work: () => unknown): void {
-    try {
-      const result = work();
-      if (isThenable(result)) Promise.resolve(result).catch((error: unknown) => this.failed(callback, error));
-    } catch (error) {
-      this.failed(callback, error);
-    }
+/** Anything may be thrown, also what cannot be made a text of. */
+function textOf(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return "something that has no text";
   }
 }
 

@@ -23,6 +23,11 @@ export class Ring<T> {
     return item;
   }
 
+  /** The one that so many are before. */
+  at(index: number): T {
+    return this.#slots[(this.#head + index) & (this.#slots.length - 1)] as T;
+  }
+
   clear(): void {
     this.#slots = [];
     this.#head = 0;

@@ -2,12 +2,14 @@
 import { ClosedError, type EventDecodeError, InvalidArgumentError, OverflowError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { Filter } from "../store/filter.ts";
-import { Announcement, countOf, type Delivery } from "./announcement.ts";
+import { countOf, type Delivery, eventOf } from "./announcement.ts";
+import { Callbacks } from "./callbacks.ts";
 import type { EventSubscription } from "./event_bus.ts";
 import { type Consumer, HandlerLoop } from "./handler_loop.ts";
 import { Iteration } from "./iteration.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Report } from "./report.ts";
+import type { Signals } from "./signals.ts";
 import type { Terms } from "./terms.ts";
 
 /** Of `on`. */
@@ -32,6 +34,8 @@ export function handlingOf(
 export interface SubscriptionParts {
   readonly terms: Terms;
   readonly report: Report;
+  /** Left out, it heeds none. */
+  readonly signals?: Signals | undefined;
   /** Left out, it is read by `for await`. */
   readonly handling?: Handling | undefined;
   readonly ready: Promise<void>;
@@ -53,19 +57,24 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
   gapsAfter: number | undefined = undefined;
   readonly #terms: Terms;
   readonly #report: Report;
+  readonly #callbacks: Callbacks;
   readonly #mailbox: Mailbox;
   readonly #loop: HandlerLoop | undefined;
   readonly #iteration: Iteration | undefined;
   readonly #consumer: Consumer;
   readonly #leave: () => void;
+  /** Its signal is of no interest any more. */
+  readonly #unwatch: (() => void) | undefined;
   readonly #quiesce: (() => Promise<void> | undefined) | undefined;
   #taking = true;
   #woken = false;
   #read = false;
+  /** What ended it, if not its holder. */
+  #failure: { readonly error: unknown } | undefined;
   /** Who waits for the end. */
   #drained: PromiseWithResolvers<void> | undefined;
 
-  constructor({ terms, report, handling, ready, leave, quiesce }: SubscriptionParts) {
+  constructor({ terms, report, signals, handling, ready, leave, quiesce }: SubscriptionParts) {
     this.ready = ready;
     this.filter = terms.filter;
     this.deletions = terms.onDeleted !== undefined;
@@ -75,12 +84,14 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     this.#leave = leave;
     this.#quiesce = quiesce;
     const wake = (): void => this.#wake();
-    this.#mailbox = new Mailbox(terms, report, wake);
+    this.#callbacks = new Callbacks(report, wake);
+    this.#mailbox = new Mailbox(terms, report, this.#callbacks, wake, (error, event) => this.#unread(error, event));
     if (handling !== undefined) {
-      this.#loop = new HandlerLoop(this.#mailbox, report, wake, handling.handler, handling.onError);
+      this.#loop = new HandlerLoop(this.#mailbox, report, this.#callbacks, wake, handling.handler, handling.onError);
     } else this.#iteration = new Iteration(this.#mailbox, wake, () => this.#stop());
     this.#consumer = (this.#loop ?? this.#iteration) as Consumer;
-    terms.signal?.addEventListener("abort", this.#abort);
+    const { signal } = terms;
+    this.#unwatch = signal && signals?.add(signal, () => this.end({ error: signal.reason }));
   }
 
   get dropped(): number {
@@ -92,18 +103,24 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     return this.#mailbox.waiting + (this.#consumer.idle ? 0 : 1);
   }
 
+  /** Whether it takes this without dropping anything, and without an end. */
+  hasRoomFor(delivery: Delivery): boolean {
+    return this.#mailbox.hasRoomFor(delivery);
+  }
+
   /** Runs nothing of the subscriber's: that comes later, each subscription by itself. */
   deliver(delivery: Delivery): void {
     if (!this.#taking) return;
     if (this.#mailbox.push(delivery)) return this.#wake();
     const { buffer } = this.#terms;
     const error = new OverflowError({ buffer });
-    const event = delivery instanceof Announcement ? delivery.commit.events[0] : delivery;
+    const event = eventOf(delivery, this.filter) ?? this.#mailbox.next ?? this.#loop?.current;
     this.#mailbox.dropped += countOf(delivery);
     this.#report.event("overflow", { buffer });
     // A handler that hangs must not keep it back; nor may the subscriber run before every other has the event.
-    if (this.#loop !== undefined) queueMicrotask(() => this.#loop?.failed(error, event, "subscription"));
-    this.#close({ error });
+    if (this.#loop !== undefined) this.#callbacks.later(() => this.#loop?.failed(error, event, "subscription"));
+    this.#failure = { error };
+    this.#close(this.#failure);
   }
 
   /** A message that is none: told at once, whatever waits. What nobody is told of is counted. */
@@ -111,7 +128,11 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     if (!this.#taking) return;
     const { onUndecodable } = this.#terms;
     if (onUndecodable === undefined) this.#mailbox.dropped++;
-    else queueMicrotask(() => this.#taking && this.#report.call("onUndecodable", () => onUndecodable(error)));
+    else {
+      this.#callbacks.later(() => {
+        if (!this.#mailbox.discarded) this.#callbacks.call("onUndecodable", () => onUndecodable(error));
+      });
+    }
   }
 
   /** The bus can give it nothing more. It keeps what waits. */
@@ -119,6 +140,7 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     if (!this.#taking) return;
     // Who has closed the connection knows it; a handler has no other way to learn of anything else.
     const isMeant = error instanceof ClosedError && error.cause === undefined;
+    if (!isMeant) this.#failure = { error };
     if (this.#loop !== undefined && !isMeant) this.#report.failed("subscription", error);
     this.#close({ error });
   }
@@ -127,7 +149,10 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     const quiet = this.#taking && this.#drained === undefined ? this.#quiesce?.() : undefined;
     if (quiet !== undefined) void quiet.then(() => this.#close());
     else if (this.#drained === undefined || !this.#taking) this.#close();
-    this.#drained ??= Promise.withResolvers();
+    if (this.#drained === undefined) {
+      this.#drained = Promise.withResolvers();
+      this.#drained.promise.catch(() => {}); // whoever does not wait for it does not fail by it
+    }
     return this.#drained.promise;
   }
 
@@ -152,10 +177,14 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
     return Promise.resolve();
   }
 
-  readonly #abort = (): void => this.end({ error: this.#terms.signal?.reason });
-
   #stop(): void {
     this.end();
+  }
+
+  /** A commit that was meant for it alone could not be read. */
+  #unread(error: unknown, event: Event | undefined): void {
+    if (this.#loop !== undefined) this.#loop.failed(error, event, "read");
+    else this.#report.failed("read", error, event);
   }
 
   /** Takes no more. */
@@ -182,8 +211,9 @@ export class Subscription<E extends Event> implements EventSubscription<E> {
 
   /** Once nothing runs any more. A reader that never came has nothing running, and may still come for what waits. */
   #settle(): void {
-    if (!this.#consumer.idle || (this.#loop !== undefined && !this.#mailbox.empty)) return;
-    this.#terms.signal?.removeEventListener("abort", this.#abort);
-    this.#drained?.resolve();
+    if (!this.#consumer.idle || !this.#callbacks.idle || (this.#loop !== undefined && !this.#mailbox.empty)) return;
+    this.#unwatch?.();
+    if (this.#failure === undefined || this.#iteration?.told) this.#drained?.resolve();
+    else this.#drained?.reject(this.#failure.error);
   }
 }

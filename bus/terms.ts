@@ -2,10 +2,9 @@
 import { encodeToken, MAX_TOKEN_LENGTH } from "../actor_id.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { Event } from "../event.ts";
-import type { EventStore } from "../store/event_store.ts";
 import { checkFilter, type Filter } from "../store/filter.ts";
 import { whole } from "../store/range.ts";
-import type { Overflow, SubscribeOptions } from "./event_bus.ts";
+import type { GapStore, Overflow, SubscribeOptions } from "./event_bus.ts";
 
 const DEFAULT_BUFFER = 1024;
 const OVERFLOWS: readonly Overflow[] = ["fail", "drop-oldest", "drop-newest"];
@@ -17,11 +16,11 @@ export interface Terms
   readonly group: string | undefined;
   readonly buffer: number;
   readonly overflow: Overflow;
-  readonly fill: EventStore | undefined;
+  readonly fill: GapStore | undefined;
 }
 
 /** @throws {InvalidArgumentError} {@linkcode InvalidActorIdError} */
-export function checkTerms(options: SubscribeOptions<Event, string, string>, shards: number): Terms {
+export function checkTerms(options: SubscribeOptions<Event, string, string>, shards: number, namespace: string): Terms {
   const { group, overflow = "fail", onDeleted, onGap, onUndecodable, fill, signal } = options;
   const filter = checkFilter(options, shards);
   const buffer = whole("buffer", options.buffer, DEFAULT_BUFFER);
@@ -39,10 +38,12 @@ export function checkTerms(options: SubscribeOptions<Event, string, string>, sha
       if (value === undefined) continue;
       throw new InvalidArgumentError(
         { argument },
-        `A member of a group is not meant to see all: ${argument} has no sense`,
+        `${argument} does not go with group: a member is given only its share. ` +
+          "Leave it out, or read store.readAll({ live: true })",
       );
     }
   }
+  if (fill !== undefined) checkFill(fill, namespace);
   return { filter, group, buffer, overflow, onDeleted, onGap, onUndecodable, fill, signal };
 }
 
@@ -50,6 +51,14 @@ export function checkTerms(options: SubscribeOptions<Event, string, string>, sha
 export function filterKey({ eventTypes, actorTypes, actorId, shards }: Filter): string {
   const sorted = (values: ReadonlySet<unknown> | undefined): unknown => values && [...values].toSorted();
   return JSON.stringify([sorted(eventTypes), sorted(actorTypes), actorId, sorted(shards)]);
+}
+
+function checkFill(fill: GapStore, namespace: string): void {
+  const argument = "fill";
+  if (typeof fill?.readActor !== "function") throw new InvalidArgumentError({ argument }, "fill is an event store");
+  if (fill.namespace === namespace) return;
+  const problem = `fill is a store of the bus's namespace, which is ${namespace}, not ${fill.namespace}`;
+  throw new InvalidArgumentError({ argument }, problem);
 }
 
 function checkGroup(group: string): void {

@@ -42,5 +42,5 @@ export async function readWhole(parts: WholeParts, last: Part, operation: Operat
   }
   const commit = assembler.add(last);
   if (commit === undefined) throw decoder.error({ sequence: last.sequence, subject }, "its parts do not fit together");
-  return commit.events.length > 0 ? commit : undefined;
+  return commit;
 }

@@ -2,10 +2,10 @@
 import type { Event } from "../event.ts";
 import type { Commit, EventStore } from "../store/event_store.ts";
 
-const bases = new WeakMap<EventStore, EventStore>();
+const bases = new WeakMap<object, EventStore>();
 
 /** The innermost store, which knows no catalogue; a store that is no view is its own. */
-export function baseStoreOf(store: EventStore): EventStore {
+export function baseStoreOf<Store extends object>(store: Store): Store | EventStore {
   return bases.get(store) ?? store;
 }
 

@@ -6,7 +6,7 @@ import { isPromise, type MaybePromise } from "./maybe_promise.ts";
  * Where `map` throws, the source is ended first.
  */
 export class Mapped<T, U> implements AsyncIterableIterator<U> {
-  readonly #begin: () => AsyncIterable<T>;
+  readonly #begin: (() => AsyncIterable<T>) | undefined;
   readonly #map: (item: T) => MaybePromise<U | undefined>;
   #source: AsyncIterator<T> | undefined;
   #ended = false;
@@ -14,9 +14,10 @@ export class Mapped<T, U> implements AsyncIterableIterator<U> {
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** `begin` is called when the first item is asked for. */
-  constructor(begin: () => AsyncIterable<T>, map: (item: T) => MaybePromise<U | undefined>) {
-    this.#begin = begin;
+  /** A function is called when the first item is asked for; what has begun is ended also where none ever was. */
+  constructor(source: (() => AsyncIterable<T>) | AsyncIterator<T>, map: (item: T) => MaybePromise<U | undefined>) {
+    if (typeof source === "function") this.#begin = source;
+    else this.#source = source;
     this.#map = map;
   }
 
@@ -40,13 +41,13 @@ export class Mapped<T, U> implements AsyncIterableIterator<U> {
   async #pull(): Promise<IteratorResult<U>> {
     if (this.#ended) return END;
     try {
-      this.#source ??= this.#begin()[Symbol.asyncIterator]();
+      this.#source ??= this.#begin?.()[Symbol.asyncIterator]();
     } catch (error) {
       this.#ended = true;
       throw error;
     }
     for (;;) {
-      const { done, value } = await this.#source.next();
+      const { done, value } = await (this.#source as AsyncIterator<T>).next();
       if (done) return END;
       try {
         const mapped = this.#map(value);

@@ -1,4 +1,7 @@
+import { Callbacks } from "../bus/callbacks.ts";
 import type { EventBus, EventSubscription, HandlerOptions, SubscribeOptions } from "../bus/event_bus.ts";
+import { Report } from "../bus/report.ts";
+import type { SchemaError } from "../errors.ts";
 import type { Event, Select } from "../event.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { rejectEvent } from "../validate.ts";
@@ -11,9 +14,21 @@ import { ViewFilter } from "./view_filter.ts";
 
 type Options = SubscribeOptions<Event, string, string>;
 
-/** Events that nobody was told of. */
-interface Lost {
-  count: number;
+/** What the bus behind a subscription knows nothing of. */
+class Aside {
+  /** Events that nobody was told of. */
+  lost = 0;
+  readonly callbacks: Callbacks;
+  readonly #idle: (() => void)[] = [];
+
+  constructor(report: Report) {
+    this.callbacks = new Callbacks(report, () => this.#idle.splice(0).forEach((resolve) => resolve()));
+  }
+
+  /** Resolves once no callback runs. */
+  idle(): Promise<void> {
+    return this.callbacks.idle ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
 }
 
 /** A bus seen through catalogues. */
@@ -21,9 +36,12 @@ export class TypedBus implements EventBus {
   readonly #bus: EventBus;
   readonly #catalogues: Catalogues;
   readonly #turns = new Turns();
+  /** Of callbacks that fail: the bus behind knows nothing of these calls. */
+  readonly #report: Report;
 
   constructor(bus: EventBus, catalogues: Catalogues) {
     this.#bus = bus;
+    this.#report = new Report(bus.namespace, undefined);
     this.#catalogues = catalogues;
   }
 
@@ -39,6 +57,7 @@ export class TypedBus implements EventBus {
         [own.actorId],
         () => this.#catalogues.encodeWhole(own),
         (encoded) => this.#bus.publish(encoded, options),
+        options?.signal,
       );
     } catch (error) {
       return Promise.reject(error);
@@ -48,18 +67,18 @@ export class TypedBus implements EventBus {
   subscribe<const Types extends string = string, const ActorTypes extends string = string>(
     options: SubscribeOptions<Event, Types, ActorTypes> = {},
   ): EventSubscription<Select<Event, Types, ActorTypes>> {
-    const lost: Lost = { count: 0 };
-    const filter = this.#filter(options as Options, lost);
+    const aside = new Aside(this.#report);
+    const filter = this.#filter(options as Options, aside);
     const subscription = this.#bus.subscribe<string, string>(behind(options as Options, filter));
-    return this.#view(subscription, filter, lost);
+    return this.#view(subscription, filter, aside);
   }
 
   on<const Types extends string = string, const ActorTypes extends string = string>(
     options: HandlerOptions<Event, Types, ActorTypes>,
     handler: (event: Select<Event, Types, ActorTypes>) => void | Promise<void>,
   ): EventSubscription<Select<Event, Types, ActorTypes>> {
-    const lost: Lost = { count: 0 };
-    const filter = this.#filter(options as Options, lost);
+    const aside = new Aside(this.#report);
+    const filter = this.#filter(options as Options, aside);
     const decoded = new WeakMap<Event, Event>();
     const onError = (error: unknown, event: Event): void =>
       options.onError?.(error, (decoded.get(event) ?? event) as never);
@@ -72,7 +91,7 @@ export class TypedBus implements EventBus {
           return handler(one as never);
         }),
     );
-    return this.#view(subscription, filter, lost);
+    return this.#view(subscription, filter, aside);
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {
@@ -80,12 +99,13 @@ export class TypedBus implements EventBus {
   }
 
   /** A subscription goes on; what nobody is told of is counted. */
-  #filter({ onUndecodable, ...filter }: Options, lost: Lost): ViewFilter {
-    return new ViewFilter(this.#catalogues, filter, onUndecodable ?? (() => void lost.count++));
+  #filter({ onUndecodable, ...filter }: Options, aside: Aside): ViewFilter {
+    const tell = (error: SchemaError): void => aside.callbacks.call("onUndecodable", () => onUndecodable?.(error));
+    return new ViewFilter(this.#catalogues, filter, onUndecodable === undefined ? () => void aside.lost++ : tell);
   }
 
-  #view(subscription: EventSubscription<Event>, filter: ViewFilter, lost: Lost): EventSubscription<never> {
-    return new TypedSubscription(subscription, (event) => this.#decode(event, filter), lost) as EventSubscription<
+  #view(subscription: EventSubscription<Event>, filter: ViewFilter, aside: Aside): EventSubscription<never> {
+    return new TypedSubscription(subscription, (event) => this.#decode(event, filter), aside) as EventSubscription<
       never
     >;
   }
@@ -104,16 +124,16 @@ function behind(options: Options, filter: ViewFilter): Options {
 class TypedSubscription implements EventSubscription<Event> {
   readonly #subscription: EventSubscription<Event>;
   readonly #decode: (event: Event) => MaybePromise<Event | undefined>;
-  readonly #lost: Lost;
+  readonly #aside: Aside;
 
   constructor(
     subscription: EventSubscription<Event>,
     decode: (event: Event) => MaybePromise<Event | undefined>,
-    lost: Lost,
+    aside: Aside,
   ) {
     this.#subscription = subscription;
     this.#decode = decode;
-    this.#lost = lost;
+    this.#aside = aside;
   }
 
   get ready(): Promise<void> {
@@ -121,15 +141,17 @@ class TypedSubscription implements EventSubscription<Event> {
   }
 
   get dropped(): number {
-    return this.#subscription.dropped + this.#lost.count;
+    return this.#subscription.dropped + this.#aside.lost;
   }
 
   drain(): Promise<void> {
-    return this.#subscription.drain();
+    const drained = this.#subscription.drain().finally(() => this.#aside.idle());
+    drained.catch(() => {}); // as behind it: whoever does not wait for it does not fail by it
+    return drained;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Event> {
-    return new Mapped(() => this.#subscription, this.#decode);
+    return new Mapped(this.#subscription[Symbol.asyncIterator](), this.#decode);
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {

@@ -35,7 +35,7 @@ export interface Observed {
  * | `subscriberError` | a callback failed, and no `onError` took it | `callback`, `error`; of a handler `actorId`, `eventType` |
  * | `undecodable` | a message on the bus was no event | `stream`, `position` (0: it was not stored), `subject`, `error` |
  * | `gap` | commits of an actor were missed; found where a subscription has `onGap` or `fill` | `actorId`, `afterPosition`, `beforePosition` |
- * | `incomplete` | a part of a large commit was missed, and so the commit | `actorId`, `position` |
+ * | `incomplete` | a part of a large commit was missed, or could not be read for a group, and so the commit | `actorId`, `position` |
  * | `late` | a commit came behind a later one, as of two leaders, and was left out | `actorId`, `position` |
  * | `publishRefused` | the server refused what was published | `subject` |
  *

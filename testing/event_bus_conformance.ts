@@ -1,5 +1,6 @@
 import type { EventBus } from "../bus/event_bus.ts";
 import type { EventStore } from "../store/event_store.ts";
+import { casesOf, type ConformanceCase, type Keep } from "./conformance.ts";
 import { commits } from "./event_bus/commits.ts";
 import { filters } from "./event_bus/filters.ts";
 import { groups } from "./event_bus/groups.ts";
@@ -8,7 +9,7 @@ import { lifetime } from "./event_bus/lifetime.ts";
 import { overflow } from "./event_bus/overflow.ts";
 import { publishing } from "./event_bus/publishing.ts";
 import { Collected, type Promises, type Scene, type StoreScene } from "./event_bus/scene.ts";
-import { type ConformanceCase, eventOf } from "./event_store/scene.ts";
+import { eventOf } from "./event_store/scene.ts";
 
 const PROMISES: Promises = { ...publishing, ...filters, ...groups, ...handlers, ...overflow, ...lifetime };
 
@@ -40,34 +41,20 @@ export function eventBusConformance(
   open: (namespace: string) => EventBus | Promise<EventBus>,
   { shared = false, store: openStore }: EventBusConformanceOptions = {},
 ): ConformanceCase[] {
-  const run = crypto.randomUUID().slice(0, 8);
-  const promises: Record<string, (scene: StoreScene) => Promise<void>> = { ...PROMISES };
-  if (openStore !== undefined) Object.assign(promises, commits);
-  return Object.entries(promises).map(([name, keep], index) => ({
-    name,
-    async run(): Promise<void> {
-      const opened: AsyncDisposable[] = [];
-      const keptOpen = async <T extends AsyncDisposable>(opening: T | Promise<T>): Promise<T> => {
-        const thing = await opening;
-        opened.push(thing);
-        return thing;
-      };
-      const namespace = `conformance-${run}-${index}`;
-      try {
-        const bus = await keptOpen(open(namespace));
-        const scene: Scene = {
-          bus,
-          another: () => shared ? keptOpen(open(namespace)) : Promise.resolve(bus),
-          elsewhere: () => keptOpen(open(`${namespace}-else`)),
-          settled: () => settled(bus),
-        };
-        if (openStore === undefined) await keep(scene as StoreScene);
-        else await keep({ ...scene, store: await keptOpen(openStore(namespace, bus)) });
-      } finally {
-        for (const thing of opened.toReversed()) await thing[Symbol.asyncDispose]();
-      }
-    },
-  }));
+  const sceneOf = async (namespace: string, keep: Keep): Promise<Scene> => {
+    const bus = await keep(open(namespace));
+    return {
+      bus,
+      another: () => shared ? keep(open(namespace)) : Promise.resolve(bus),
+      elsewhere: () => keep(open(`${namespace}-else`)),
+      settled: () => settled(bus),
+    };
+  };
+  if (openStore === undefined) return casesOf(PROMISES, sceneOf);
+  return casesOf<StoreScene>({ ...PROMISES, ...commits }, async (namespace, keep) => {
+    const scene = await sceneOf(namespace, keep);
+    return { ...scene, store: await keep(openStore(namespace, scene.bus)) };
+  });
 }
 
 /** An event behind all others, twice: when the second has come, every subscription of the bus has had the first. */

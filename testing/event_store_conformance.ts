@@ -1,4 +1,5 @@
 import type { EventStore } from "../store/event_store.ts";
+import { casesOf, type ConformanceCase } from "./conformance.ts";
 import { appending } from "./event_store/appending.ts";
 import { badInput } from "./event_store/bad_input.ts";
 import { deletion } from "./event_store/deletion.ts";
@@ -8,7 +9,7 @@ import { limits } from "./event_store/limits.ts";
 import { races } from "./event_store/races.ts";
 import { reading } from "./event_store/reading.ts";
 import { readingAll } from "./event_store/reading_all.ts";
-import type { ConformanceCase, Promises } from "./event_store/scene.ts";
+import type { Promises } from "./event_store/scene.ts";
 import { transactions } from "./event_store/transactions.ts";
 
 const PROMISES: Promises = {
@@ -50,28 +51,13 @@ export function eventStoreConformance(
   open: (namespace: string) => EventStore | Promise<EventStore>,
   { shared = false }: EventStoreConformanceOptions = {},
 ): ConformanceCase[] {
-  const run = crypto.randomUUID().slice(0, 8);
-  return Object.entries(PROMISES).map(([name, keep], index) => ({
-    name,
-    async run(): Promise<void> {
-      const stores: EventStore[] = [];
-      const namespace = `conformance-${run}-${index}`;
-      const opened = async (namespace: string): Promise<EventStore> => {
-        const store = await open(namespace);
-        stores.push(store);
-        return store;
-      };
-      try {
-        const store = await opened(namespace);
-        await keep({
-          store,
-          namespace,
-          another: () => shared ? opened(namespace) : Promise.resolve(store),
-          elsewhere: () => opened(`${namespace}-else`),
-        });
-      } finally {
-        for (const store of stores) await store[Symbol.asyncDispose]();
-      }
-    },
-  }));
+  return casesOf(PROMISES, async (namespace, keep) => {
+    const store = await keep(open(namespace));
+    return {
+      store,
+      namespace,
+      another: () => shared ? keep(open(namespace)) : Promise.resolve(store),
+      elsewhere: () => keep(open(`${namespace}-else`)),
+    };
+  });
 }

@@ -4,7 +4,7 @@
  */
 export { eventBusConformance, type EventBusConformanceOptions } from "./event_bus_conformance.ts";
 export { eventStoreConformance, type EventStoreConformanceOptions } from "./event_store_conformance.ts";
-export type { ConformanceCase } from "./event_store/scene.ts";
+export type { ConformanceCase } from "./conformance.ts";
 export { type CutOptions, FaultyNetwork } from "./faulty_network.ts";
 export type { FaultOptions, HeldMessages, MessageMatch, NetworkFault } from "./network_fault.ts";
 export type { NetworkDirection, NetworkMessage } from "./network_message.ts";

@@ -1,5 +1,5 @@
 import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
-import type { ConformanceCase } from "./event_store/scene.ts";
+import { casesOf, type ConformanceCase } from "./conformance.ts";
 import { badInput } from "./snapshot_store/bad_input.ts";
 import { keeping } from "./snapshot_store/keeping.ts";
 import { replacing } from "./snapshot_store/replacing.ts";
@@ -33,27 +33,13 @@ export function snapshotStoreConformance(
   open: (namespace: string) => SnapshotStore | Promise<SnapshotStore>,
   { shared = false }: SnapshotStoreConformanceOptions = {},
 ): ConformanceCase[] {
-  const run = crypto.randomUUID().slice(0, 8);
-  return Object.entries(PROMISES).map(([name, keep], index) => ({
-    name,
-    async run(): Promise<void> {
-      const stores: (SnapshotStore & Partial<AsyncDisposable>)[] = [];
-      const namespace = `conformance-${run}-${index}`;
-      const opened = async (namespace: string): Promise<SnapshotStore> => {
-        const store = await open(namespace);
-        stores.push(store);
-        return store;
-      };
-      try {
-        const store = await opened(namespace);
-        await keep({
-          store,
-          another: () => shared ? opened(namespace) : Promise.resolve(store),
-          elsewhere: () => opened(`${namespace}-else`),
-        });
-      } finally {
-        for (const store of stores) await store[Symbol.asyncDispose]?.();
-      }
-    },
-  }));
+  return casesOf(PROMISES, async (namespace, keep) => {
+    const opened = (name: string): Promise<SnapshotStore> => keep<SnapshotStore & Partial<AsyncDisposable>>(open(name));
+    const store = await opened(namespace);
+    return {
+      store,
+      another: () => shared ? opened(namespace) : Promise.resolve(store),
+      elsewhere: () => opened(`${namespace}-else`),
+    };
+  });
 }

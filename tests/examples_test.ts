@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { bank } from "../examples/bank.ts";
+import { bridge, type ShopEvent, type WarehouseEvent } from "../examples/bridge.ts";
 import { orderRefunds } from "../examples/order_refunds.ts";
 import { type OrderEvent, quickStart } from "../examples/quick_start.ts";
 import { type EventStore, InMemoryEventStore, JetStreamEventStore } from "../mod.ts";
@@ -50,6 +51,25 @@ Refund of too much: 5950 cents are left to refund
 In the end it is refunded, at version 4
 Orders placed: order-1`;
   onBothStores(async (store) => assert.equal(await orderRefunds(store), expected));
+});
+
+describe("the bridge", () => {
+  const expected = `Carried: parcel-1 with 2, parcel-2 with 1
+After a restart: parcel-1 with 2, parcel-2 with 1
+Live: parcel-1 with 2, parcel-2 with 1, parcel-3 with 7`;
+
+  it("prints what it says, in memory", async () => {
+    const shop = new InMemoryEventStore<ShopEvent>({ namespace: "shop" });
+    assert.equal(await bridge(shop, new InMemoryEventStore<WarehouseEvent>({ namespace: "warehouse" })), expected);
+  });
+
+  it("prints what it says, on JetStream", async () => {
+    await using server = await NatsServer.start();
+    await using nc = await connect({ servers: server.url });
+    await using shop = await JetStreamEventStore.open<ShopEvent>(nc, { namespace: "shop" });
+    await using warehouse = await JetStreamEventStore.open<WarehouseEvent>(nc, { namespace: "warehouse" });
+    assert.equal(await bridge(shop, warehouse), expected);
+  });
 });
 
 function onBothStores(holds: (store: EventStore) => Promise<void>): void {

@@ -58,7 +58,9 @@ export const groups: Promises = {
     assert.deepEqual(all.toSorted((a, b) => a - b), upTo(30));
   },
 
-  async "a group whose members have all left begins anew, with any filter"({ bus }) {
+  async "a group whose members have all left begins anew, with any filter; others stay as they are"({ bus }) {
+    await using stays = bus.on({ ...ADDED, group: "other" }, () => {});
+    await stays.ready;
     for (const actorId of ["order-1", "order-2"]) {
       const seen = new Collected<Event>();
       const members = upTo(2).map(() => bus.on({ actorId, group: "mailer" }, seen.take));
@@ -69,5 +71,6 @@ export const groups: Promises = {
       assert.deepEqual(new Set(seen.items.map((event) => event.actorId)), new Set([actorId]));
       assert.equal(seen.items.length, 3);
     }
+    assert.throws(() => bus.subscribe({ group: "other" }), (error) => isAetherError(error, "INVALID_ARGUMENT"));
   },
 };

@@ -119,6 +119,22 @@ export const lifetime: Promises = {
     assert.deepEqual(versions(seen.items), upTo(10));
   },
 
+  async "drain waits for an onError that is not done"({ bus, settled }) {
+    let done = 0;
+    const onError = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      done++;
+    };
+    const subscription = bus.on({ ...ADDED, onError }, () => {
+      throw new Error("on purpose");
+    });
+    await subscription.ready;
+    await publishAll(bus, stretch("order-1", 1, 3));
+    await settled();
+    await inTime(subscription.drain(), () => "drain");
+    assert.equal(done, 3);
+  },
+
   async "drain of an iteration gives what waits, ends it, and resolves with its end"({ bus, settled }) {
     const subscription = bus.subscribe(ADDED);
     await subscription.ready;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { OverflowError } from "../../errors.ts";
 import type { Event } from "../../event.ts";
 import { all, rejects, upTo, versions } from "../event_store/scene.ts";
-import { ADDED, Collected, type Promises, publishAll, stretch, take } from "./scene.ts";
+import { ADDED, Collected, inTime, type Promises, publishAll, stretch, take } from "./scene.ts";
 
 /** Subscribers that are slower than their events. */
 export const overflow: Promises = {
@@ -40,9 +40,26 @@ export const overflow: Promises = {
     go.resolve();
     await publishAll(bus, stretch("order-1", 10, 12));
     await settled();
-    await subscription.drain();
+    await rejects(subscription.drain(), "OVERFLOW", { buffer: 2 });
     assert.deepEqual(versions(seen.items), [1, 2, 3]);
     assert.equal(errors.items.length, 1);
+  },
+
+  async "drain of a subscription that ended by OVERFLOW rejects with it, unless its reader was told"(scene) {
+    const { bus, settled } = scene;
+    const options = { ...ADDED, buffer: 2 };
+    const unread = bus.subscribe(options);
+    const read = bus.subscribe(options);
+    const left = bus.subscribe(options);
+    const handled = bus.on({ ...options, onError: () => {} }, () => new Promise((resolve) => setTimeout(resolve, 1)));
+    await Promise.all([unread, read, left, handled].map(({ ready }) => ready));
+    await publishAll(bus, stretch("order-1", 1, 200));
+    await settled();
+    await rejects(all(read), "OVERFLOW");
+    for await (const _ of left) break;
+    for (const subscription of [unread, handled]) await rejects(subscription.drain(), "OVERFLOW", { buffer: 2 });
+    for (const subscription of [read, left]) await inTime(subscription.drain(), () => "drain of what was told");
+    assert.deepEqual(versions(await take(unread[Symbol.asyncIterator](), 2)), [1, 2]);
   },
 
   async "drop-oldest keeps the newest, drop-newest the oldest, and what they drop is counted"({ bus, settled }) {

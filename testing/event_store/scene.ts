@@ -4,14 +4,6 @@ import { type ErrorCode, type ErrorFields, isAetherError } from "../../errors.ts
 import type { Event, NewEvent } from "../../event.ts";
 import type { Commit, EventStore } from "../../store/event_store.ts";
 
-/** One rule of a contract, for any test runner. */
-export interface ConformanceCase {
-  /** The promise. */
-  readonly name: string;
-  /** Rejects if it is broken. */
-  run(): Promise<void>;
-}
-
 /** A store of a namespace that is empty at first. */
 export interface Scene {
   readonly store: EventStore;

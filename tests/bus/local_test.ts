@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
-import { type Commit, type Event, InMemoryEventStore, LocalEventBus, type Observer } from "../../mod.ts";
+import { type Commit, type Event, InMemoryEventStore, isAetherError, LocalEventBus, type Observer } from "../../mod.ts";
 import { added, eventOf, rejects, several, upTo, versions } from "../../testing/event_store/scene.ts";
 
 type Told = [name: string, attributes: Record<string, unknown>];
@@ -227,9 +228,130 @@ describe("LocalEventBus", () => {
     assert.deepEqual(seen, []);
   });
 
+  it("leaves to a reader that comes late what waits in a subscription that was drained before", async () => {
+    const bus = new LocalEventBus();
+    const drained = bus.subscribe();
+    await bus.publish(eventOf("order-1", 1));
+    await drained.drain();
+    await bus[Symbol.asyncDispose]();
+    assert.deepEqual(versions(await Array.fromAsync(drained)), [1]);
+  });
+
+  it("refuses an id that is too long once it is encoded", async () => {
+    const bus = new LocalEventBus();
+    await bus.publish(eventOf("é".repeat(85), 1));
+    await rejects(bus.publish(eventOf("é".repeat(86), 1)), "INVALID_ACTOR_ID");
+  });
+
   it("refuses an event after it was disposed of before it looks at it", async () => {
     const bus = new LocalEventBus();
     await bus[Symbol.asyncDispose]();
     await rejects(bus.publish(undefined as never), "CLOSED", { what: "The bus of default" });
+  });
+
+  it("takes one listener of a signal, whatever the number of its subscriptions, and none once all have ended", async () => {
+    const bus = new LocalEventBus();
+    const abort = new AbortController();
+    const subscriptions = upTo(3).map(() => bus.on({ signal: abort.signal }, () => {}));
+    // Runtimes walk all listeners of a signal to add one: 100,000 subscriptions of one signal take a minute.
+    const count = (): number => getEventListeners(abort.signal, "abort").length;
+    assert.equal(count(), 1);
+    await subscriptions[0]?.drain();
+    assert.equal(count(), 1);
+    abort.abort(); // which ends the others
+    await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+    assert.equal(count(), 0);
+  });
+
+  it("gives what an observer publishes behind the event that it was told at", async () => {
+    let published = false;
+    const bus: LocalEventBus = new LocalEventBus({
+      observer: {
+        event: (): void => {
+          if (published) return;
+          published = true;
+          void bus.publish(eventOf("audit-1", 100));
+        },
+      },
+    });
+    const seen: number[] = [];
+    bus.on({ buffer: 1, overflow: "drop-newest" }, () => new Promise(() => {}));
+    bus.on({}, ({ version }) => void seen.push(version));
+    for (const version of upTo(4)) {
+      await bus.publish(eventOf("order-1", version));
+      await turn();
+    }
+    assert.deepEqual(seen, [1, 2, 3, 100, 4]);
+  });
+
+  it("tells a member of a group that has onDeleted of a deletion, where another has none", async () => {
+    const bus = new LocalEventBus();
+    const store = new InMemoryEventStore({ bus });
+    const deleted: string[] = [];
+    bus.on({ group: "g", onDeleted: (id) => void deleted.push(id) }, () => {});
+    bus.on({ group: "g" }, () => {}); // whose turn it is when one is deleted
+    const ids = upTo(4).map((number) => `order-${number}`);
+    for (const id of ids) {
+      await store.append(id, [added()]);
+      await store.deleteActor(id);
+      await turn();
+    }
+    assert.deepEqual(deleted, ids);
+  });
+
+  it("fills from a store of its namespace, whatever the events of that, and refuses any other", async () => {
+    type CounterEvent = Event<"Added", { by: number }>;
+    const bus = new LocalEventBus<CounterEvent>({ namespace: "shop" });
+    const store = new InMemoryEventStore<CounterEvent>({ namespace: "shop", bus });
+    const other = new InMemoryEventStore<Event<"Renamed", string, `person-${string}`>>({ namespace: "shop" });
+    const elsewhere = new InMemoryEventStore();
+    for (const fill of [store, other]) await bus.subscribe({ fill })[Symbol.asyncDispose]();
+    for (const fill of [elsewhere, {} as never, null as never]) {
+      const refused = (error: unknown): boolean =>
+        isAetherError(error, "INVALID_ARGUMENT") && error.argument === "fill";
+      assert.throws(() => bus.subscribe({ fill }), refused);
+    }
+  });
+
+  it("gives the events of a group to members that have room, whatever their buffers", async () => {
+    for (const overflow of ["fail", "drop-newest", "drop-oldest"] as const) {
+      const bus = new LocalEventBus();
+      const hanging: Event[] = [];
+      const small = bus.on({ group: "g", buffer: 1, overflow }, (event) => {
+        hanging.push(event);
+        return new Promise(() => {});
+      });
+      const seen: number[] = [];
+      const large = bus.on({ group: "g", buffer: 100, overflow }, async ({ version }) => {
+        await turn();
+        seen.push(version);
+      });
+      for (const version of upTo(20)) void bus.publish(eventOf("order-1", version));
+      await large.drain();
+      assert.deepEqual([small.dropped, large.dropped], [0, 0], overflow);
+      assert.equal(seen.length, 19); // one hangs
+    }
+  });
+
+  it("refuses an option that there is not by name, and says which is near", () => {
+    const bus = new LocalEventBus();
+    for (
+      const [argument, text, work] of [
+        [
+          "eventType",
+          "no option of subscribe: did you mean eventTypes?",
+          () => bus.subscribe({ eventType: [] } as never),
+        ],
+        ["onEror", "no option of on: did you mean onError?", () => bus.on({ onEror: () => {} } as never, () => {})],
+        ["observe", "no option of new LocalEventBus: did", () => new LocalEventBus({ observe: {} } as never)],
+        ["options", "The options of subscribe are an object", () => bus.subscribe(null as never)],
+      ] as const
+    ) {
+      assert.throws(
+        work,
+        (error) =>
+          isAetherError(error, "INVALID_ARGUMENT") && error.argument === argument && error.message.includes(text),
+      );
+    }
   });
 });

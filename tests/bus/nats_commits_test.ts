@@ -2,7 +2,7 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Event, type Gap, JetStreamEventStore, NatsEventBus, shardOf } from "../../mod.ts";
+import { type Event, type Gap, isAetherError, JetStreamEventStore, NatsEventBus, shardOf } from "../../mod.ts";
 import { Collected, take } from "../../testing/event_bus/scene.ts";
 import { added, several, upTo, versions } from "../../testing/event_store/scene.ts";
 import { FaultyNetwork, NatsServer } from "../../testing/mod.ts";
@@ -197,19 +197,21 @@ describe("a NatsEventBus, of commits,", () => {
     await Promise.all([member.ready, stays.ready]);
     network.pause();
     for (const _ of upTo(30)) await store.append("order-1", several(1));
-    const draining = member.drain();
+    const draining = Promise.all([member.drain(), member.drain()]);
+    // Whoever comes now has a subscription of the server of his own.
+    await using again = leaving.on({ group: "g" }, there.take);
     network.resume();
     await draining;
-    await here.atLeast(30 - there.items.length);
+    await again.ready;
+    await until(() => here.items.length + there.items.length >= 30);
     assert.ok(there.items.length > 0);
     assert.deepEqual(versions([...here.items, ...there.items]).toSorted((a, b) => a - b), upTo(30));
-    // Whoever comes then has a subscription of the server of his own.
-    await using again = leaving.on({ group: "g" }, there.take);
-    await again.ready;
+    await stays.drain();
     await store.append("order-1", several(1));
+    await until(() => here.items.length + there.items.length === 31);
   });
 
-  it("reads from the leader what no replica has yet, and tells of a commit that cannot be read", async () => {
+  it("reads from the leader what no replica has yet; counts and tells of a commit that cannot be read", async () => {
     const { store, namespace } = await scene();
     await using network = await FaultyNetwork.between(server.url);
     await using nc = await connect({ servers: network.url });
@@ -217,7 +219,10 @@ describe("a NatsEventBus, of commits,", () => {
     const observer = { event: (name: string): void => void events.push(name) };
     await using bus = await NatsEventBus.open(nc, { namespace, observer, timeout: 1_000 });
     const seen = new Collected();
-    await using subscription = bus.on({ group: "g" }, seen.take);
+    const told: unknown[] = [];
+    const onError = (error: unknown, { version }: Event): void =>
+      void told.push([isAetherError(error) && error.code, version]);
+    await using subscription = bus.on({ group: "g", onError }, seen.take);
     await subscription.ready;
     const direct = network.swallow(({ answerTo, headers }) =>
       answerTo?.startsWith("$JS.API.DIRECT.GET") === true && headers.has("Nats-Sequence")
@@ -225,12 +230,42 @@ describe("a NatsEventBus, of commits,", () => {
     const { position } = await store.append("order-1", several(20));
     assert.deepEqual(versions(await seen.atLeast(20)), upTo(20));
     assert.ok(position > 1 && direct.count > 0);
+    await using silent = bus.on({ group: "without" }, () => {});
+    await using read = bus.subscribe({ group: "read" });
+    await using others = bus.on({ group: "others", eventTypes: ["Removed"], onError }, () => {});
+    const members = [subscription, silent, read, others];
+    await Promise.all(members.map(({ ready }) => ready));
+    const reading = take(read[Symbol.asyncIterator](), 1);
     const all = network.swallow(({ answerTo }) => answerTo?.startsWith("$JS.API.") === true);
     await store.append("order-1", several(20));
     await store.append("order-1", several(1));
     assert.deepEqual(versions(await seen.atLeast(21)), [...upTo(20), 41]);
+    assert.deepEqual(versions(await reading), [41]);
+    for (const member of [silent, others]) await member.drain();
     assert.ok(all.count > 0);
-    assert.deepEqual(events, ["subscriberError"]);
+    assert.deepEqual(told, [["UNAVAILABLE", 40]]); // whoever wants others is shown none
+    assert.deepEqual(members.map(({ dropped }) => dropped), [1, 1, 1, 1]); // nobody knows of more than its last part
+    const expected = [...members.map(() => "incomplete"), ...upTo(3).map(() => "subscriberError")];
+    assert.deepEqual(events.toSorted(), expected);
+  });
+
+  it("counts a large commit that was erased before the member of a group has read it", async () => {
+    const { store, namespace } = await scene();
+    await using network = await FaultyNetwork.between(server.url);
+    await using nc = await connect({ servers: network.url });
+    const events: string[] = [];
+    const observer = { event: (name: string): void => void events.push(name) };
+    await using bus = await NatsEventBus.open(nc, { namespace, observer });
+    const told = new Collected<string>();
+    const options = { group: "g", onDeleted: told.take, onError: (error: unknown) => told.take(String(error)) };
+    await using subscription = bus.on(options, ({ version }) => told.take(String(version)));
+    await subscription.ready;
+    const held = network.hold(({ subject }) => subject.includes(".bus."));
+    await store.append("order-1", several(20));
+    await store.deleteActor("order-1");
+    held.release();
+    assert.deepEqual(await told.atLeast(1), ["order-1"]);
+    assert.deepEqual([subscription.dropped, events], [1, ["incomplete"]]);
   });
 
   it("takes its shards from the stream, and narrows by them", async () => {

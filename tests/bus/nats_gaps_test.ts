@@ -2,11 +2,11 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Gap, isAetherError, JetStreamEventStore, NatsEventBus } from "../../mod.ts";
+import { type Gap, isAetherError, JetStreamEventStore, NatsEventBus, shardOf } from "../../mod.ts";
 import { Collected, inTime } from "../../testing/event_bus/scene.ts";
 import { added, eventOf, several, upTo, versions } from "../../testing/event_store/scene.ts";
 import { FaultyNetwork, NatsServer, type NetworkMessage } from "../../testing/mod.ts";
-import { until } from "../support/jetstream.ts";
+import { headersOf, until } from "../support/jetstream.ts";
 
 describe("a NatsEventBus that messages are lost on the way to", () => {
   let server: NatsServer;
@@ -130,7 +130,7 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     assert.deepEqual(versions(seen.items.filter(({ actorId }) => actorId === "order-1")), [1, 2, 4, 5, 6, 7, 8]);
   });
 
-  it("fills up what a seal or a deletion shows to be missing", async () => {
+  it("fills up what a transaction or a deletion shows to be missing", async () => {
     const { store, bus, append } = await scene();
     const told = new Collected<string>();
     const options = { eventTypes: ["Added"], fill: store, onDeleted: (id: string) => told.take(`deleted ${id}`) };
@@ -147,6 +147,53 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     await told.atLeast(3);
     // Its history is gone by then, or not yet.
     assert.equal(told.items.at(-1), "deleted order-1");
+  });
+
+  it("tells of a gap at a seal, which has nothing else for anybody", async () => {
+    const { namespace, bus, append } = await scene();
+    const gaps = new Collected<Gap>();
+    await using subscription = bus.on({ onGap: gaps.take }, () => {});
+    await subscription.ready;
+    using _lost = network.swallow(at(2));
+    await append("order-1", 1, 2);
+    const subject = `aether.${namespace}.events.${shardOf("order-1", 64)}.order.order-1`;
+    const seal = { "Aether-Version": 2, "Aether-Previous": 2, "Aether-Epoch": 1 };
+    await near.request(subject, "[]", { headers: headersOf(seal), timeout: 5_000 });
+    assert.deepEqual(await gaps.atLeast(1), [{ actorId: "order-1", afterPosition: 1, beforePosition: 3 }]);
+  });
+
+  it("looks for gaps only as long as somebody wants to know", async () => {
+    const { bus, append, reported } = await scene();
+    const seen = new Collected();
+    await using plain = bus.on({}, seen.take);
+    const watching = bus.on({ onGap: () => {} }, () => {});
+    await Promise.all([plain.ready, watching.ready]);
+    await append("order-1", 1, 1);
+    await seen.atLeast(1);
+    await watching.drain();
+    using _lost = network.swallow(at(2));
+    await append("order-1", 1, 2);
+    await seen.atLeast(2);
+    await using again = bus.on({ onGap: () => {} }, () => {}); // begins with what comes
+    await again.ready;
+    await append("order-1", 1, 1);
+    assert.deepEqual(versions(await seen.atLeast(3)), [1, 3, 4]);
+    assert.deepEqual(reported, []);
+  });
+
+  it("goes on with a stream that was made anew, and finds no gap between the two", async () => {
+    const { namespace, bus, append, reported } = await scene();
+    const gaps: Gap[] = [];
+    const seen = new Collected();
+    await using subscription = bus.on({ onGap: (gap) => void gaps.push(gap) }, seen.take);
+    await subscription.ready;
+    await append("order-1", 1, 3);
+    await seen.atLeast(3);
+    await near.request(`$JS.API.STREAM.DELETE.AETHER_${namespace}`);
+    const store = await JetStreamEventStore.open(near, { namespace, messageSize: 200 });
+    for (const _ of upTo(2)) await store.append("order-1", several(1));
+    assert.deepEqual(versions(await seen.atLeast(5)), [1, 2, 3, 1, 2]);
+    assert.deepEqual([gaps, reported], [[], []]);
   });
 
   it("has no gap of what was published and not stored", async () => {
@@ -191,6 +238,7 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     await inTime(subscribing.ready, () => "ready, behind the connection");
     await append("order-1", 1, 1);
     assert.deepEqual(versions(await seen.atLeast(13)), upTo(13));
+    await bus.publish(eventOf("order-2", 1));
     await plain.atLeast(3);
     assert.deepEqual(versions(plain.items), [1, 2, 13]);
     assert.deepEqual(versions(await grouped.atLeast(3)), [1, 2, 13]);
@@ -210,5 +258,46 @@ describe("a NatsEventBus that messages are lost on the way to", () => {
     await append("order-1", 1, 1);
     assert.deepEqual(versions(await seen.atLeast(4)), upTo(4));
     assert.deepEqual(reported, ["gap", "late"]);
+  });
+
+  it("keeps the order of an actor where two leaders' clocks differ and their announcements overtake each other", async () => {
+    const { namespace, bus, reported } = await scene();
+    const seen = new Collected();
+    await using subscription = bus.on({}, seen.take);
+    await subscription.ready;
+    const announce = (version: number, milliseconds: number): void => {
+      const fields = {
+        "Aether-Version": version,
+        "Aether-Previous": version - 1,
+        "Nats-Stream": `AETHER_${namespace}`,
+        "Nats-Sequence": version,
+        "Nats-Time-Stamp": `2026-01-31T12:00:00.${milliseconds}000001Z`,
+        "Nats-Last-Sequence": version - 1,
+      };
+      const subject = `aether.${namespace}.bus.${shardOf("order-1", 64)}.order.order-1`;
+      near.publish(subject, JSON.stringify([eventOf("order-1", version)]), { headers: headersOf(fields) });
+    };
+    announce(1, 100);
+    announce(3, 150); // of the new leader
+    announce(2, 160); // of the one before, whose clock is ahead
+    announce(4, 170);
+    assert.deepEqual(versions(await seen.atLeast(3)), [1, 3, 4]);
+    assert.deepEqual(reported, ["late"]);
+  });
+
+  it("drains a member of a group while there is no connection", async () => {
+    const { bus } = await scene();
+    const member = bus.on({ group: "g" }, () => {});
+    await member.ready;
+    network.pause();
+    network.cut();
+    try {
+      const away = (error: unknown): boolean => isAetherError(error, "UNAVAILABLE");
+      await until(() => bus.publish(eventOf("order-1", 1)).then(() => false, away));
+      await inTime(member.drain(), () => "the end of a member that can be given nothing");
+    } finally {
+      network.resume();
+    }
+    await until(() => bus.publish(eventOf("order-1", 1)).then(() => true, () => false)); // for whoever comes next
   });
 });

@@ -131,7 +131,8 @@ describe("NatsEventBus", () => {
     for (const { ready } of [read, handled, member]) await rejects(ready, "PERMISSION");
     const { subject } = await rejects(all(read), "PERMISSION");
     assert.equal(subject, "aether.shop.bus.*.order.*");
-    await inTime(Promise.all([handled.drain(), member.drain()]), () => "the end of the handlers");
+    for (const subscription of [handled, member]) await rejects(subscription.drain(), "PERMISSION");
+    await read.drain();
     assert.equal(failed.filter((text) => String(text).startsWith("subscriberError")).length, 2);
     await other.ready;
     await elsewhere.publish(eventOf("order-1", 1));
@@ -145,7 +146,9 @@ describe("NatsEventBus", () => {
     const observer = {
       event: (name: string, { subject }: Readonly<Record<string, unknown>>): void => void refused.push([name, subject]),
     };
+    await using other = await NatsEventBus.open(mute, { namespace: "shop-2", observer }); // is not concerned
     await using bus = await NatsEventBus.open(mute, { namespace: NAMESPACE, observer });
+    await other.publish(eventOf("order-1", 1));
     await bus.publish(eventOf("order-1", 1));
     await until(() => refused.length > 0);
     assert.deepEqual(refused, [["publishRefused", subjectOf("order-1")]]);
@@ -191,9 +194,11 @@ describe("NatsEventBus", () => {
     await rejects(bus.publish(eventOf("order-1", 1, { data: { a: [1n] } })), "INVALID_EVENT", { path: "data.a[0]" });
   });
 
-  it("ends with the connection: CLOSED behind what waits, and nothing goes to the console", async () => {
+  it("ends with the connection: CLOSED behind what waits, and nothing is reported", async () => {
     const own = await connected("a");
-    const bus = await NatsEventBus.open(own, { namespace: NAMESPACE });
+    const reported: string[] = [];
+    const observer = { event: (name: string): void => void reported.push(name) };
+    const bus = await NatsEventBus.open(own, { namespace: NAMESPACE, observer });
     const read = bus.subscribe();
     const handled = bus.on({}, () => {});
     const member = bus.on({ group: "g" }, () => {});
@@ -205,6 +210,7 @@ describe("NatsEventBus", () => {
     await take(iterator, 1);
     await rejects(iterator.next(), "CLOSED");
     await inTime(Promise.all([handled.drain(), member.drain()]), () => "the end of the handlers");
+    assert.deepEqual(reported, []);
     await rejects(bus.publish(eventOf("order-1", 2)), "CLOSED");
     const closed = (error: unknown): boolean => isAetherError(error, "CLOSED");
     assert.throws(() => bus.subscribe(), closed);
@@ -217,6 +223,8 @@ describe("NatsEventBus", () => {
     await rejects(NatsEventBus.open(nc, { namespace: "a.b" }), "INVALID_NAMESPACE");
     await rejects(NatsEventBus.open(nc, { namespace: "a", shards: 0 }), "INVALID_ARGUMENT", { argument: "shards" });
     await rejects(NatsEventBus.open({} as NatsConnection, { namespace: "a" }), "INVALID_ARGUMENT", { argument: "nc" });
+    const misspelt = { namespace: "a", shard: 4 };
+    await rejects(NatsEventBus.open(nc, misspelt), "INVALID_ARGUMENT", { argument: "shard" });
     const both = { namespace: "a", domain: "d", apiPrefix: "p" };
     await rejects(NatsEventBus.open(nc, both), "INVALID_ARGUMENT", { argument: "apiPrefix" });
     const reason = new Error("no more");
@@ -256,7 +264,9 @@ describe("NatsEventBus", () => {
     for (const [argument, value] of [["fill", new InMemoryEventStore()], ["onGap", () => {}]] as const) {
       assert.throws(
         () => bus.subscribe({ group: "g", [argument]: value }),
-        (error) => isAetherError(error, "INVALID_ARGUMENT") && error.argument === argument,
+        (error) =>
+          isAetherError(error, "INVALID_ARGUMENT") && error.argument === argument &&
+          error.message.startsWith(`${argument} does not go with group: `),
       );
     }
   });

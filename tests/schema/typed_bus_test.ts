@@ -12,7 +12,8 @@ import {
   type SubscribeOptions,
   typed,
 } from "../../mod.ts";
-import { all, rejects } from "../../testing/event_store/scene.ts";
+import { inTime, take } from "../../testing/event_bus/scene.ts";
+import { all, rejects, upTo } from "../../testing/event_store/scene.ts";
 import { lateSchema, money, schema } from "./schemas.ts";
 
 const Order = defineEvents("order", {
@@ -174,5 +175,66 @@ describe("a typed view of a bus", () => {
     view.subscribe({ eventTypes: ["OrderLost"] });
     // @ts-expect-error no such actor type
     view.subscribe({ actorTypes: ["ordr"] });
+  });
+
+  it("lets go of the events when the iteration is left before it began", async () => {
+    const bus = new LocalEventBus();
+    const subscription = typed(bus, Order).subscribe({ buffer: 1, overflow: "drop-newest" });
+    await subscription[Symbol.asyncIterator]().return?.();
+    for (const _ of upTo(3)) await bus.publish(event("order-1", "Paid", { total: 1 }));
+    assert.equal(subscription.dropped, 0);
+    await subscription.drain();
+  });
+
+  it("waits with drain for callbacks that are not done, and rejects with what the subscription ended with", async () => {
+    await using bus = new LocalEventBus();
+    let done = 0;
+    const onUndecodable = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      done++;
+    };
+    const view = typed(bus, Order);
+    const handled = view.on({ onUndecodable }, () => {});
+    const failing = view.subscribe({ buffer: 1 });
+    for (const _ of upTo(2)) void bus.publish(event("order-1", "Paid", { total: "much" }));
+    await handled.drain();
+    assert.equal(done, 2);
+    await rejects(failing.drain(), "OVERFLOW");
+  });
+
+  it("goes on behind an onUndecodable that throws or rejects", async () => {
+    const failures = [
+      (): void => {
+        throw new Error("callback");
+      },
+      (): Promise<void> => Promise.reject(new Error("callback")), // unhandled, it would fail the test
+    ];
+    for (const onUndecodable of failures) {
+      await using bus = new LocalEventBus();
+      const view = typed(bus, Order);
+      const errors: unknown[] = [];
+      const seen: string[] = [];
+      const handled = view.on({ onUndecodable, onError: (error) => void errors.push(error) }, ({ eventType }) => {
+        seen.push(eventType);
+      });
+      const read = view.subscribe({ onUndecodable });
+      await bus.publish(event("order-1", "Paid", { total: "much" }));
+      await bus.publish(event("order-1", "Paid"));
+      assert.deepEqual(outline(await take(read[Symbol.asyncIterator](), 1)), ["order-1 Paid"]);
+      await handled.drain();
+      assert.deepEqual([seen, errors], [["Paid"], []]);
+    }
+  });
+
+  it("publishes no more once the signal is aborted, whatever the schema waits for", async () => {
+    const Slow = defineEvents("order", {
+      Paid: { "~standard": { version: 1, vendor: "test", validate: () => new Promise<never>(() => {}) } },
+    });
+    const view = typed(new LocalEventBus(), Slow);
+    const abort = new AbortController();
+    const reason = new Error("no more");
+    const published = view.publish(event("order-1", "Paid") as never, { signal: abort.signal });
+    abort.abort(reason);
+    await assert.rejects(inTime(published, () => "the end of publish"), reason);
   });
 });
