@@ -224,6 +224,9 @@ export class Checker implements LogListener {
       this.#acknowledged.add(id);
       return;
     }
+    if (this.#schedule.isGentle && (kind === "unknown" || kind === "absent")) {
+      this.say("V5", `${id} on ${actorId} failed: ${kind}`);
+    }
     if (kind === "unknown") return;
     this.counts.refusals++;
     if (this.#stored.has(id)) this.say("C2", `${id} was answered ${kind}, though it is stored`);

@@ -48,6 +48,8 @@ export interface Schedule {
   readonly end: number;
   /** Nothing moves, whatever happens. */
   readonly isCalm: boolean;
+  /** No command fails. */
+  readonly isGentle: boolean;
 }
 
 /** How a variant differs from the first one. */
@@ -56,6 +58,7 @@ interface Variant {
   readonly rates?: Partial<Rates>;
   readonly clocks?: "lying";
   readonly isCalm?: true;
+  readonly isGentle?: true;
   readonly nodes?: number;
   readonly shards?: number;
   readonly clients?: number;
@@ -130,6 +133,8 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
   noPolls: { kinds: ["stall", "stall", "stall", "crash", "pause"], pause: [300, 1_500], length: [2_000, 15_000] },
   /** V6: a process that is blocked for less than the margin moves nothing. */
   blocked: { kinds: ["pause"], rates: NONE, isCalm: true, pause: [200, 1_500], length: [100, 1_000] },
+  /** V5: where nodes only leave and come back, or resign, no command fails. */
+  rolling: { kinds: ["leave", "leave", "resign"], rates: NONE, isGentle: true, pause: [1_000, 6_000] },
   /** More nodes and shards: moves are throttled, and balanced. */
   large: { nodes: 5, shards: 24, clients: 2, settle: 14_000, pause: [1_500, 6_000], healed: 14_000 },
   /** Long enough that what is left of the dead is removed. */
@@ -182,6 +187,7 @@ const TURNS = [
   ["stale", 1],
   ["flicker", 1],
   ["long", 1],
+  ["rolling", 1],
 ] as const;
 const ORDER = TURNS.flatMap(([variant, times]) => Array<string>(times).fill(variant));
 
@@ -208,6 +214,7 @@ export function drawSchedule(seed: number, options: { variant?: string; fenced?:
     healed,
     end: healed + (set.settle ?? SETTLE),
     isCalm: set.isCalm ?? false,
+    isGentle: set.isGentle ?? false,
   };
 }
 
