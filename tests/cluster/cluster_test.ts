@@ -5,10 +5,11 @@ import { Cluster, isAetherError, JetStreamEventStore, type OwnedShard, shardOf, 
 import { FaultyNetwork, NatsCluster, type NetworkMessage } from "../../testing/mod.ts";
 import { counter } from "../support/counter.ts";
 import { until } from "../support/jetstream.ts";
-import { gather, serverOf } from "./support.ts";
+import { ON_DENO_ONLY } from "../support/once.ts";
+import { gather, serverOf } from "./support/place.ts";
 
 const TYPE = { actorType: "counter" } as const;
-const ON_R3 = { skip: "Deno" in globalThis ? false : "three servers on one runtime are enough", timeout: 120_000 };
+const ON_R3 = { skip: ON_DENO_ONLY, timeout: 120_000 };
 
 describe("Cluster", () => {
   const at = serverOf();
@@ -143,7 +144,7 @@ describe("Cluster", () => {
     assert.equal(cut.status().nodes.length, 2);
   });
 
-  it("leaves in the end, also while NATS is away", async () => {
+  it("leaves in the end, also while NATS is away", { skip: ON_DENO_ONLY }, async () => {
     const namespace = at.namespace();
     await using network = await FaultyNetwork.between(at.url);
     await using nc = await connect({ servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });

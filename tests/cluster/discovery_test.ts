@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Cluster, isAetherError, type MemberChange, NodeDiscovery } from "../../mod.ts";
 import { until } from "../support/jetstream.ts";
-import { serverOf } from "./support.ts";
+import { serverOf } from "./support/place.ts";
 
 /** Names that mean something to NATS, to JSON or to a KV bucket. */
 const HOSTILE = ["*", ">", "a.b", "a b", "node.a", "__proto__", "=2E", "$KV", "ü☃", "\u0000"];

@@ -10,7 +10,7 @@ import {
 } from "../../mod.ts";
 import { until } from "../support/jetstream.ts";
 import { readLedger } from "./ledger.ts";
-import { serverOf } from "./support.ts";
+import { serverOf } from "./support/place.ts";
 
 const SHARDS = 16;
 

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { isAetherError, LeaderElection, type Leadership } from "../../mod.ts";
 import { FaultyNetwork } from "../../testing/mod.ts";
 import { until } from "../support/jetstream.ts";
-import { serverOf } from "./support.ts";
+import { serverOf } from "./support/place.ts";
 
 /** A candidate whose work does nothing until its term ends, and what it has been given. */
 interface Standing extends AsyncDisposable {

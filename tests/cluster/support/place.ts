@@ -1,7 +1,7 @@
 /** A server for the tests of one `describe`, a namespace for each. */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { after, before } from "node:test";
-import { NatsServer } from "../../testing/mod.ts";
+import { NatsServer } from "../../../testing/mod.ts";
 
 /** Where a test is. */
 export interface Place {
