@@ -12,8 +12,8 @@ const SEEDS = 200;
 /** Seeds within which a guard that is missing has to show. */
 const MUTANT_SEEDS = 600;
 
-describe("the cluster in a simulation", OPTIONS, () => {
-  it("keeps all invariants under all faults", async () => {
+describe("the cluster in a simulation", () => {
+  it("keeps all invariants under all faults", OPTIONS, async () => {
     const broken: string[] = [];
     const schedules = Array.from({ length: SEEDS }, (_, index) => drawSchedule(index + 1));
     await simulateAll(schedules, ({ schedule: { seed, variant }, outcome: { violations } }) => {
@@ -23,7 +23,7 @@ describe("the cluster in a simulation", OPTIONS, () => {
     assert.deepEqual(broken, []);
   });
 
-  it("does the same for the same seed, whatever ran before", async () => {
+  it("does the same for the same seed, whatever ran before", OPTIONS, async () => {
     for (const variant of ["wildHeavy", "large"]) {
       const schedule = drawSchedule(7, { variant });
       const { trace } = await simulate(schedule, { trace: true });
@@ -34,7 +34,7 @@ describe("the cluster in a simulation", OPTIONS, () => {
     }
   });
 
-  it("meets what it is made for", async () => {
+  it("meets what it is made for", OPTIONS, async () => {
     const sum: Record<string, number> = {};
     for (let seed = 1; seed <= 8; seed++) {
       const { counts } = await simulate(drawSchedule(seed, { variant: "wild", fenced: false }));
@@ -45,7 +45,7 @@ describe("the cluster in a simulation", OPTIONS, () => {
     }
   });
 
-  it("shrinks a schedule to the faults that matter", async () => {
+  it("shrinks a schedule to the faults that matter", OPTIONS, async () => {
     const schedule = { ...drawSchedule(5, { variant: "bounded" }), isCalm: true };
     const [violation] = (await simulate(schedule)).violations;
     assert.equal(violation?.id, "V3"); // the schedule is not calm at all
@@ -55,16 +55,16 @@ describe("the cluster in a simulation", OPTIONS, () => {
   });
 });
 
-describe("a simulation of the library without a guard", OPTIONS, () => {
+describe("a simulation of the library without a guard", () => {
   for (const name of Object.keys(GUARDS)) {
-    it(`breaks without ${name}`, async () => {
+    it(`breaks without ${name}`, OPTIONS, async () => {
       const { result, output, exitCode } = await runWithout(name, MUTANT_SEEDS);
       assert.match(result, /^\d+ seeds, [1-9]\d* violations$/, output);
       assert.equal(exitCode, 1);
     });
   }
 
-  it("does not break without the barrier, which is not there", () => {
+  it("does not break without the barrier, which is not there", OPTIONS, () => {
     assert.equal("barrier" in GUARDS, false);
   });
 });
