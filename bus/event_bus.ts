@@ -63,7 +63,11 @@ export interface HandlerOptions<E extends Event, Types extends string, ActorType
 
 /** Events as they are committed. */
 export interface EventSubscription<out E extends Event> extends AsyncIterable<E>, AsyncDisposable {
-  /** Resolves when the server knows of the subscription: what is committed afterwards is delivered. */
+  /**
+   * Resolves when the server knows of the subscription: what is committed afterwards is delivered. Of several servers that
+   * of the connection does; the others learn of it within milliseconds, and until then what their clients commit may be
+   * missed.
+   */
   readonly ready: Promise<void>;
   /** How many events were dropped; of a large commit that a member of a group could not read, those that are known. */
   readonly dropped: number;

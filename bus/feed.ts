@@ -26,24 +26,19 @@ export interface FeedParts {
   readonly shards: number;
   readonly reader: BusReader;
   readonly report: Report;
-  /** Resolves once the servers have read all that was sent before: that of the connection, and the stream's leader. */
+  /** Resolves once the server has read all that was sent before. */
   readonly flush: () => Promise<void>;
   /** Reads the commit whose last part this is; undefined if it was erased meanwhile. */
   readonly readWhole: (last: Part, signal: AbortSignal) => Promise<Commit | undefined>;
 }
 
-/**
- * One round trip for all who ask for it in one turn: of very many subscriptions each would be a write of its own. Behind
- * it `reach` asks the stream's leader, which announces what is committed: between servers a question comes after the
- * subscriptions that were there before it (`tests/platform/republish_test.ts`).
- */
-export function flushesOf(nc: NatsConnection, reach: () => Promise<void>): () => Promise<void> {
+/** One round trip for all who ask for it in one turn: of very many subscriptions each would be a write of its own. */
+export function flushesOf(nc: NatsConnection): () => Promise<void> {
   let asked: Promise<void> | undefined;
   return () =>
-    asked ??= Promise.resolve().then(async () => {
+    asked ??= Promise.resolve().then(() => {
       asked = undefined;
-      await nc.flush();
-      await reach();
+      return nc.flush();
     });
 }
 

@@ -26,9 +26,6 @@ import { readWhole } from "./whole.ts";
 /** Bytes of `NATS/1.0`, the name of the one header, and the line ends. */
 const HEAD = 16 + HEADER.version.length;
 
-/** Milliseconds that the stream's leader may take to answer. */
-const REACH = 1_000;
-
 /** Members of a group in this process, and what the server delivers to them. */
 interface Entered {
   readonly group: Group;
@@ -95,7 +92,7 @@ export class NatsEventBus<E extends Event = Event> implements EventBus<E> {
       shards,
       reader: new BusReader(subjects, shards),
       report: this.#report,
-      flush: flushesOf(nc, () => reachLeader(api)),
+      flush: flushesOf(nc),
       readWhole: (last, signal) => readWhole(whole, last, new Operation(timeout, signal)),
     };
     void this.#watch();
@@ -269,13 +266,4 @@ function queueOf(name: string, filter: string): string {
   const token = encodeToken(filter);
   const digest = [token, [...token].toReversed().join("")].map((text) => shardOfToken(text, 2 ** 32).toString(36));
   return `${encodeToken(name)}.${digest.join("")}`;
-}
-
-/** A stream that is not there, or not to be asked for, announces nothing that could be missed. */
-async function reachLeader(api: JetStreamApi): Promise<void> {
-  try {
-    await api.call("STREAM.INFO", undefined, new Operation(REACH, undefined, REACH));
-  } catch (error) {
-    if (!(error instanceof Failed)) throw error;
-  }
 }

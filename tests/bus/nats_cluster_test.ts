@@ -53,6 +53,11 @@ describe("a NatsEventBus on three servers", () => {
       if (actorId === "order-1") seen.push(version);
     });
     await subscription.ready;
+    // The stream's leader is on another server, which learns of the subscription a moment later.
+    await until(async () => {
+      await store.append("probe-1", several(1));
+      return [...arrived.keys()].some((key) => key.startsWith("probe-1"));
+    });
     let published = 0;
     let writing = true;
     const publishing = setInterval(() => {

@@ -2,7 +2,6 @@
 import { connect, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { NatsCluster } from "../../testing/mod.ts";
 import { type Raw, raw, until } from "../support/jetstream.ts";
 
 const ANNOUNCED = ["Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Last-Sequence"];
@@ -111,32 +110,5 @@ describe("nats-server, of a stream that is republished", () => {
     for (let index = 0; index < count; index++) server.nc.publish(`s.${index % 3 ? "d" : "e"}.1`, String(index));
     await until(() => told.length === count);
     assert.deepEqual(told, Array.from({ length: count }, (_, index) => String(index)));
-  });
-});
-
-describe("nats-server, of three of which one leads a stream that is republished", () => {
-  it("knows of a subscription on another before it is asked from there, so that nothing is announced too early", async () => {
-    await using cluster = await NatsCluster.start();
-    const connections = await Promise.all(cluster.servers.map(({ url }) => connect({ servers: url })));
-    const [first] = connections as [NatsConnection, ...NatsConnection[]];
-    const ask = async (nc: NatsConnection, api: string, body = ""): Promise<{ cluster: { leader?: string } }> =>
-      (await nc.request(`$JS.API.${api}`, body, { timeout: 10_000 })).json();
-    const republish = { src: "s.>", dest: "bus.>" };
-    await ask(first, "STREAM.CREATE.S", JSON.stringify({ name: "S", subjects: ["s.>"], num_replicas: 3, republish }));
-    await until(async () => (await ask(first, "STREAM.INFO.S")).cluster.leader !== undefined);
-    const name = (await ask(first, "STREAM.INFO.S")).cluster.leader;
-    const leads = cluster.servers.findIndex((server) => server.name === name);
-    const leader = connections[leads] as NatsConnection;
-    const other = connections[(leads + 1) % connections.length] as NatsConnection;
-    let seen = 0;
-    const ROUNDS = 100; // of 300 without the question, 6 were missed
-    for (let round = 0; round < ROUNDS; round++) {
-      other.subscribe(`bus.${round}`, { callback: () => void seen++ });
-      await other.flush();
-      await ask(other, "STREAM.INFO.S");
-      await leader.request(`s.${round}`, "x", { timeout: 10_000 });
-    }
-    await until(() => seen === ROUNDS);
-    for (const connection of connections) await connection.close();
   });
 });
