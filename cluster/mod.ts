@@ -8,6 +8,7 @@ export type { Leadership } from "./candidate.ts";
 export { Cluster, type ClusterOptions } from "./cluster.ts";
 export type { ClusterEvent } from "./cluster_changes.ts";
 export type { Member, MemberChange } from "./discovery.ts";
+export { isCurrentToken } from "./fencing_token.ts";
 export { type ElectionOptions, LeaderElection } from "./leader_election.ts";
 export type { ClusterNatsOptions } from "./nats_ports.ts";
 export { type DiscoveryOptions, NodeDiscovery } from "./node_discovery.ts";

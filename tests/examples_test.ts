@@ -44,6 +44,22 @@ In the end: Ada €55.00, Bob €45.00`;
   onBothStores(async (store) => assert.equal(await bank(store), expected));
 });
 
+describe("the fencing token", () => {
+  it(
+    "refuses what an owner of before sends late",
+    { skip: "Bun" in globalThis && "it has no node:sqlite" },
+    async () => {
+      const { lateLeader } = await import("../examples/fencing_token.ts");
+      await using server = await NatsServer.start();
+      await using nc = await connect({ servers: server.url });
+      assert.equal(
+        await lateLeader(nc),
+        "first: written\nsecond: written\nfirst, late: refused\nthe report is by second",
+      );
+    },
+  );
+});
+
 describe("the order with refunds", () => {
   const expected = `Stored as OrderCreated, read as OrderPlaced {"total":9950,"currency":"EUR"}
 Refund repeated: duplicate true, 4000 cents refunded
