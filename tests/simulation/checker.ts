@@ -246,7 +246,8 @@ export class Checker implements LogListener {
       if (!stored.has(id)) this.say("A5", `${id} was acknowledged, and is not stored in the end`);
     }
     if (!this.#isHonest) return;
-    const there = this.#processes.filter(({ isThere }) => isThere);
+    // One whose name is another's waits in vain, as it should.
+    const there = this.#processes.filter(({ isThere, node }) => isThere && node.discovery.presence !== undefined);
     const leaders = there.filter(({ node }) => node.election.term !== undefined);
     if (leaders.length !== 1) this.say("V2", `${leaders.length} nodes lead in the end`);
     const owners: string[] = [];

@@ -14,6 +14,7 @@ import type { World } from "./world.ts";
 
 /** Milliseconds that the work of a shard may take to return, and a node to leave. */
 const DRAIN = 10_000;
+const LEAVE = 30_000;
 /** Milliseconds before a process that could not join is started again. */
 const RESTART = 1_000;
 
@@ -57,8 +58,7 @@ export class Process {
 
   /** As a user does it who joins a cluster. */
   async #leave(): Promise<void> {
-    await this.node.leave(DRAIN);
-    await this.#server[Symbol.asyncDispose]();
+    await this.node.leave(LEAVE, () => this.#server[Symbol.asyncDispose]());
     this.machine.crash();
   }
 
