@@ -5,6 +5,8 @@ import { encodeToken } from "../actor_id.ts";
 export const TABLE = "table";
 /** What all nodes must agree on. */
 export const CONFIG = "config";
+/** Written once in each life of a bucket: by it a node sees that it looks at the one that it joined. */
+export const BORN = "born";
 /** Before the names of nodes. */
 export const NODES = "node.";
 

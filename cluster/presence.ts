@@ -1,6 +1,7 @@
-import type { Bucket } from "./bucket.ts";
+import type { Bucket, Entry } from "./bucket.ts";
 import { Timeline } from "./clock.ts";
 import { Lease, type LeaseParts } from "./lease.ts";
+import { BORN } from "./names.ts";
 import type { ClusterPorts } from "./ports.ts";
 import { View } from "./view.ts";
 import { Watcher } from "./watcher.ts";
@@ -18,13 +19,19 @@ export class Presence<Fields extends object = object> {
   readonly lease: Lease<Fields>;
   /** Unique to this life. */
   readonly incarnation: string;
+  #isLooking = false;
+  readonly #stranger = new AbortController();
 
-  private constructor(parts: Stage, lease: Lease<Fields>, incarnation: string) {
+  private constructor(parts: Stage, lease: Lease<Fields>, incarnation: string, born: string) {
     this.ports = parts.ports;
     this.timeline = parts.timeline;
     this.bucket = parts.bucket;
     this.view = parts.view;
-    this.watcher = new Watcher({ ...parts, nudges: parts.ports.nudges });
+    const onPoll = (entries: readonly Entry[]): void => {
+      const isBorn = entries.some(({ key, value }) => key === BORN && idIn(value) === born);
+      if (!isBorn && !this.#isLooking) void this.#look();
+    };
+    this.watcher = new Watcher({ ...parts, nudges: parts.ports.nudges, onPoll });
     this.lease = lease;
     this.incarnation = incarnation;
   }
@@ -46,13 +53,13 @@ export class Presence<Fields extends object = object> {
       const bucket = await ports.openBucket(signal);
       const view = new View(timeline);
       const stage = { ports, timeline, bucket, view };
+      const born = await bornIn(stage, signal);
+      // Made anew meanwhile, it was read, or written, where nobody looks.
+      if ((await ports.openBucket(signal)).created !== bucket.created) continue;
       const revision = await free(stage, key, signal);
       const incarnation = crypto.randomUUID();
       const lease = new Lease<Fields>(partsOf(stage), key, incarnation, fields(incarnation), revision);
-      if (!await lease.take(signal)) continue;
-      // A record that is new is also taken by a bucket that was made anew meanwhile, where nobody reads what is of another.
-      const { created } = await ports.openBucket(signal);
-      if (created === bucket.created) return new Presence(stage, lease, incarnation);
+      if (await lease.take(signal)) return new Presence(stage, lease, incarnation, born);
     }
   }
 
@@ -67,16 +74,51 @@ export class Presence<Fields extends object = object> {
     const abort = (): void => over.abort();
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
+    this.#stranger.signal.addEventListener("abort", abort);
     try {
       const watching = this.watcher.run(over.signal);
       const kept = await this.lease.keep(over.signal);
       abort();
       await watching;
-      return kept;
+      return kept && !this.#stranger.signal.aborted;
     } finally {
       signal.removeEventListener("abort", abort);
     }
   }
+
+  /**
+   * A poll without that record comes from a replica that lags, or from a bucket that was made anew: a late copy of this
+   * node's first write is taken there too, and would keep this life among records that nobody else reads.
+   */
+  async #look(): Promise<void> {
+    const { ports, bucket } = this;
+    this.#isLooking = true;
+    try {
+      const { created } = await ports.openBucket(this.#stranger.signal);
+      if (created !== bucket.created) this.#stranger.abort();
+    } catch (error) { // not to be had: the next poll looks again
+      ports.observer?.event?.("bucketUnavailable", { error: String(error) });
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+}
+
+/** What tells this life of the bucket from others. */
+async function bornIn({ bucket, ports: { clock, times } }: Stage, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const entry = await bucket.read(BORN);
+    const id = entry === undefined || entry === "none" ? undefined : idIn(entry.value);
+    if (id !== undefined) return id;
+    if (entry === "none") await bucket.write(BORN, { v: 1, id: crypto.randomUUID() }, 0);
+    else await clock.sleep(times.retry, signal);
+    signal.throwIfAborted();
+  }
+}
+
+function idIn(value: unknown): string | undefined {
+  const id = typeof value === "object" && value !== null && "id" in value ? value.id : undefined;
+  return typeof id === "string" ? id : undefined;
 }
 
 /** What there is before the lease. */

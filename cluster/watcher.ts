@@ -1,4 +1,4 @@
-import type { Bucket, Nudges } from "./bucket.ts";
+import type { Bucket, Entry, Nudges } from "./bucket.ts";
 import type { Timeline } from "./clock.ts";
 import type { View } from "./view.ts";
 
@@ -13,6 +13,8 @@ export interface WatcherParts {
   readonly bucket: Bucket;
   readonly nudges: Nudges;
   readonly view: View;
+  /** Told of what a poll gave. */
+  onPoll?(entries: readonly Entry[]): void;
 }
 
 /** Keeps a view up to date: by a nudge at once, and by a poll where nudges are lost. Either alone is enough. */
@@ -66,7 +68,10 @@ export class Watcher {
     const { timeline, bucket, view } = this.#parts;
     const entries = await bucket.readAll();
     for (const entry of entries ?? []) view.see(entry);
-    if (entries !== undefined) this.#polled = timeline.now();
+    if (entries !== undefined) {
+      this.#polled = timeline.now();
+      this.#parts.onPoll?.(entries);
+    }
     return entries !== undefined;
   }
 

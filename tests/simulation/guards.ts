@@ -145,13 +145,13 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
       },
     ],
   },
-  /** Who joins looks whether the bucket was made anew meanwhile. */
+  /** Who finds no trace of the bucket that it joined looks whether that was made anew. */
   rebirth: {
     variant: "wild",
     patches: [{
       file: "cluster/presence.ts",
-      code: "if (created === bucket.created) return",
-      without: "return",
+      code: "if (created !== bucket.created) this.#stranger.abort();",
+      without: "",
     }],
   },
   /** Silence counts only while the store takes one's own writes. */
