@@ -108,11 +108,11 @@ export class Allocator {
     const written = await bucket.write(key, value, revision);
     if (written.kind === "stored") {
       view.see({ key, revision: written.revision, value });
-      this.#presence.ports.nudges.send({ key, revision: written.revision, renewal: false });
+      this.#presence.ports.nudges.send({ created: bucket.created, key, revision: written.revision, renewal: false });
       return;
     }
     const entry = await bucket.read(key);
-    if (entry !== undefined && entry !== "none") view.see(entry);
+    if (entry !== undefined && entry !== "none") view.correct(entry);
   }
 
   /** Whether each node of the table has a record: one without is declared dead too, so that it cannot come back. */
@@ -147,7 +147,7 @@ export class Allocator {
     const written = await bucket.write(TABLE, value, revision);
     if (written.kind !== "stored") return undefined;
     view.see({ key: TABLE, revision: written.revision, value });
-    nudges.send({ key: TABLE, revision: written.revision, renewal: false });
+    nudges.send({ created: bucket.created, key: TABLE, revision: written.revision, renewal: false });
     return { revision: written.revision, table: decodeTable(value) as Table };
   }
 

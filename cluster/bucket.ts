@@ -33,6 +33,8 @@ export interface Bucket {
 
 /** Says that a record was written. Lost, late or twice: it is a hint. */
 export interface Nudge {
+  /** When the bucket was made: what is said of another life of it means nothing. */
+  readonly created: number;
   readonly key: string;
   readonly revision: number;
   /** Nothing but the renewal of a lease: the sign of life itself. */

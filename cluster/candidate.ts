@@ -132,7 +132,7 @@ export class Candidate {
     if (seen !== undefined && view.revisionRead(this.#key) !== seen.revision) {
       // A sign of life has no value with it: the token to surpass may be another's by now.
       const entry = await bucket.read(this.#key);
-      if (entry !== undefined && entry !== "none") view.see(entry);
+      if (entry !== undefined && entry !== "none") view.correct(entry);
       return false;
     }
     const highest = Math.max(recordOf(seen)?.token ?? 0, tokenIn(view.get(TABLE)));

@@ -13,6 +13,9 @@ export const KILL = 200;
 /** Milliseconds between two looks at the record of a node that has this node's name. */
 const LOOK = 250;
 
+/** Milliseconds between two looks at whether the first poll was answered. */
+const FIRST = 5;
+
 /** A node of the namespace, as another sees it. */
 export interface Member {
   /** Unique among those that are alive. */
@@ -79,11 +82,15 @@ export class Discovery {
   }
 
   /**
-   * Joins; resolves once this node is a member.
+   * Joins; resolves once this node is a member and knows the others.
    * @throws {NodeIdInUseError} if another that has this name is seen alive
    */
   async join(signal: AbortSignal): Promise<void> {
     await this.#lives.start(signal);
+    for (let { presence } = this; presence !== undefined && !signal.aborted; { presence } = this) {
+      if (presence.watcher.polled !== undefined) return;
+      await presence.timeline.clock.sleep(FIRST, signal);
+    }
   }
 
   /** Tells the others what this node does for them: at once, and in every life to come. */

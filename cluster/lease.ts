@@ -187,7 +187,7 @@ export class Lease<Fields extends object> {
   }
 
   #accept(entry: Entry, { began, stamp }: Try): void {
-    const { timeline, nudges, times } = this.#parts;
+    const { bucket, timeline, nudges, times } = this.#parts;
     const now = timeline.now();
     const renewal = stamp === this.#written;
     this.#revision = entry.revision;
@@ -196,7 +196,7 @@ export class Lease<Fields extends object> {
     if (now - this.#confirmed > times.renew + LATE) this.#steady = now;
     this.#confirmed = now;
     this.#parts.see(entry);
-    nudges.send({ key: this.key, revision: entry.revision, renewal });
+    nudges.send({ created: bucket.created, key: this.key, revision: entry.revision, renewal });
     this.#settle();
   }
 

@@ -13,9 +13,9 @@ export class NatsNudges implements Nudges, AsyncDisposable {
     this.#subject = `aether.${namespace}.cluster.nudge`;
   }
 
-  send({ key, revision, renewal }: Nudge): void {
+  send({ created, key, revision, renewal }: Nudge): void {
     try {
-      this.#nc.publish(this.#subject, JSON.stringify([key, revision, renewal ? 1 : 0]));
+      this.#nc.publish(this.#subject, JSON.stringify([created, key, revision, renewal ? 1 : 0]));
     } catch {
       // the connection is closed, and the others will see it
     }
@@ -51,9 +51,9 @@ export class NatsNudges implements Nudges, AsyncDisposable {
 /** Undefined for what no node has sent. */
 function nudgeOf(text: string): Nudge | undefined {
   try {
-    const [key, revision, renewal] = JSON.parse(text) as readonly unknown[];
-    if (typeof key !== "string" || !Number.isSafeInteger(revision)) return undefined;
-    return { key, revision: revision as number, renewal: renewal === 1 };
+    const [created, key, revision, renewal] = JSON.parse(text) as readonly unknown[];
+    if (typeof created !== "number" || typeof key !== "string" || !Number.isSafeInteger(revision)) return undefined;
+    return { created, key, revision: revision as number, renewal: renewal === 1 };
   } catch {
     return undefined;
   }

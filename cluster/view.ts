@@ -45,6 +45,16 @@ export class View {
     return this.#read.get(key) ?? 0;
   }
 
+  /** Takes what the leader has: where that is behind what a nudge has told, the nudge was wrong, and silence begins anew. */
+  correct(entry: Entry): void {
+    this.see(entry);
+    const known = this.#seen.get(entry.key);
+    if (known === undefined || entry.revision >= known.revision || entry.revision < this.revisionRead(entry.key)) {
+      return;
+    }
+    this.#seen.set(entry.key, { ...entry, since: this.#timeline.now() });
+  }
+
   get(key: string): Seen | undefined {
     return this.#seen.get(key);
   }

@@ -42,8 +42,9 @@ export class Watcher {
 
   /** Watches until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { timeline, nudges, view } = this.#parts;
-    using _nudges = nudges.receive(({ key, revision, renewal }) => {
+    const { timeline, bucket, nudges, view } = this.#parts;
+    using _nudges = nudges.receive(({ created, key, revision, renewal }) => {
+      if (created !== bucket.created) return;
       const now = this.#nudged = timeline.now();
       if (renewal && view.renewed(key, revision)) return;
       this.#told.set(key, { revision, at: now });

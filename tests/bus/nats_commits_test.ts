@@ -35,7 +35,7 @@ describe("a NatsEventBus, of commits,", () => {
     const seen = new Collected();
     const few = new Collected();
     await using subscription = bus.on({ eventTypes: ["Added"] }, seen.take);
-    await using narrow = bus.on({ actorId: "order-1", buffer: 1 }, few.take);
+    await using narrow = bus.on({ actorId: "order-1", buffer: 4 }, few.take); // commits, however large
     await Promise.all([subscription.ready, narrow.ready]);
     const publishing = setInterval(() => void bus.publish({ ...several(1)[0], ...PUBLISHED }), 0);
     for (const size of [1, 40, 2, 100]) await store.append("order-1", several(size));

@@ -274,7 +274,11 @@ export class Checker implements LogListener {
   #checkMoves(): void {
     const [before, after] = [this.#before, this.#table];
     if (before === undefined || after === undefined) return;
-    const moved = before.rows.flatMap(({ owner }, shard) => after.rows[shard]?.owner === owner ? [] : [owner]);
+    // What was on its way already arrives.
+    const moved = before.rows.flatMap(({ owner, next }, shard) => {
+      const now = after.rows[shard]?.owner;
+      return now === owner || now !== undefined && now === next ? [] : [owner];
+    });
     if (this.#killed === undefined) {
       const { shards, nodes } = this.#schedule;
       const most = Math.ceil(shards / (nodes + 1));
