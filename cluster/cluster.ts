@@ -40,9 +40,9 @@ export interface ClusterOptions extends ClusterNatsOptions {
   readonly nodeId?: string | undefined;
   /** What the others may know of this node: its address, its version, … */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Its share of the shards beside those of the others. @default 1 */
+  /** Its share of the shards beside those of the others, once it serves something: a node that does not only sends. @default 1 */
   readonly weight?: number | undefined;
-  /** Every append of a shard's owner also checks its fence. @default false */
+  /** Every append of a shard's owner also checks its fence; holds where all nodes say so. @default false */
   readonly fenced?: boolean | undefined;
   /** Milliseconds that the work of a shard may take to return before it is given up all the same. @default 10000 */
   readonly drain?: number | undefined;
@@ -56,6 +56,9 @@ const NAMES = namesOf<ClusterOptions>({
   fenced: true,
   drain: true,
 });
+
+const CHANGES = namesOf<Abortable>({ signal: true });
+const LEAVE = namesOf<{ readonly timeout?: number | undefined }>({ timeout: true });
 
 /** What a cluster is made of. */
 interface ClusterParts {
@@ -98,10 +101,11 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Joins the cluster of a namespace, the first node as well as any other. The connection is the caller's: it is used, and
-   * never closed.
+   * never closed; where it is closed, the node has left. The stream of events is made if there is none: open the store
+   * before if it is to have other settings than by default.
    *
    * @throws {NodeIdInUseError} if another node that has this id is alive
-   * @throws {ClusterConfigError} if the others are set otherwise
+   * @throws {ClusterConfigError} if the others have another number of shards, or another protocol
    * @throws {StreamConfigError} {@linkcode InvalidNamespaceError} {@linkcode InvalidArgumentError}
    * @throws {UnsupportedServerError} before 2.12
    * @throws {UnavailableError} without JetStream or a server that answers in time
@@ -113,7 +117,14 @@ export class Cluster implements AsyncDisposable {
     const drain = whole("drain", options.drain, DRAIN);
     const { fenced = false, weight = 1, replicas, signal = NEVER } = options;
     if (!(Number.isFinite(weight) && weight > 0)) {
-      throw new InvalidArgumentError({ argument: "weight" }, `weight is a number above 0, not ${shown(weight)}`);
+      const help = "a node that serves nothing only sends";
+      throw new InvalidArgumentError(
+        { argument: "weight" },
+        `weight is a number above 0, not ${shown(weight)}: ${help}`,
+      );
+    }
+    if (typeof fenced !== "boolean") {
+      throw new InvalidArgumentError({ argument: "fenced" }, `fenced is true or false, not ${shown(fenced)}`);
     }
     const { ports, namespace, timeout, prefix, ...opened } = natsPorts(nc, options);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
@@ -131,7 +142,10 @@ export class Cluster implements AsyncDisposable {
       const settings = { nodeId, metadata, weight, shards, checked: fenced, drain };
       const node = new ClusterNode({ ...ports, fences }, settings);
       await node.join(signal);
-      return new Cluster({ node, home: { clock, namespace, shards }, commands, observer, close });
+      const cluster = new Cluster({ node, home: { clock, namespace, shards }, commands, observer, close });
+      // Without its connection it can do nothing more, not even say good-bye.
+      void nc.closed().then(() => cluster.leave({ timeout: 1 }));
+      return cluster;
     } catch (error) {
       await close();
       throw error;
@@ -196,11 +210,13 @@ export class Cluster implements AsyncDisposable {
    * `drain` says. What it rejects with is reported to the observer, and it starts again after a second.
    */
   onShard(work: (owned: OwnedShard) => Promise<void>): AsyncDisposable {
+    this.#check(work);
     return this.#node.distribution.add(work);
   }
 
   /** Runs `work` while this node leads. What it rejects with is reported to the observer, and it starts again. */
   onLeader(work: (term: Leadership) => Promise<void>): AsyncDisposable {
+    this.#check(work);
     return this.#node.election.add(work);
   }
 
@@ -211,14 +227,15 @@ export class Cluster implements AsyncDisposable {
 
   /** From now on, until it is left or this node leaves. Aborting rejects with the signal's reason. */
   changes(options: Abortable = {}): AsyncIterable<ClusterEvent> {
+    checkOptionNames("changes", options, CHANGES);
     return changesOf((listener) => this.#changes.listen(listener), this.#ended.signal, options.signal);
   }
 
   /**
-   * Drains, hands its shards over, says good-bye; after so many milliseconds (30,000 by default) without waiting for
-   * anybody to take them.
+   * Drains, hands its shards over, says good-bye; returns after so many milliseconds (30,000 by default) at the latest.
    */
   async leave(options: { readonly timeout?: number | undefined } = {}): Promise<void> {
+    checkOptionNames("leave", options, LEAVE);
     if (this.#ended.signal.aborted) return;
     const timeout = whole("timeout", options.timeout, 30_000);
     this.#ended.abort(new ClosedError({ what: `The cluster's node ${this.nodeId}` }));
@@ -231,5 +248,11 @@ export class Cluster implements AsyncDisposable {
   /** As `leave`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.leave();
+  }
+
+  #check(work: unknown): void {
+    this.#ended.signal.throwIfAborted();
+    if (typeof work === "function") return;
+    throw new InvalidArgumentError({ argument: "work" }, `work is a function, not ${shown(work)}`);
   }
 }

@@ -13,6 +13,8 @@ import type { ClusterPorts } from "./ports.ts";
 
 /** Of a node id, and of the name of an election. */
 const MAX_NAME = 128;
+/** Bytes of what a node tells of itself. */
+const MAX_METADATA = 8_192;
 
 /** What all parts of a cluster are opened with. */
 export interface ClusterNatsOptions extends Abortable {
@@ -102,7 +104,10 @@ export function checkFacts(metadata: Readonly<Record<string, string>> = {}): Rea
     if (typeof value === "string") continue;
     throw new InvalidArgumentError({ argument: `metadata.${key}` }, `metadata.${key} is a text, not ${typeof value}`);
   }
-  return { ...metadata };
+  const size = new TextEncoder().encode(JSON.stringify(metadata)).length;
+  if (size <= MAX_METADATA) return { ...metadata };
+  const problem = `metadata takes ${size} bytes, ${MAX_METADATA} are allowed: it is written every second`;
+  throw new InvalidArgumentError({ argument: "metadata" }, problem);
 }
 
 /** A signal that never aborts, for those who gave none. */

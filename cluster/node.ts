@@ -6,6 +6,7 @@ import { Distribution } from "./distribution.ts";
 import { Election } from "./election.ts";
 import type { Fences } from "./fences.ts";
 import type { ClusterPorts } from "./ports.ts";
+import { within } from "./within.ts";
 
 /** The election whose leader hands out the shards. */
 export const CLUSTER_ELECTION = "cluster";
@@ -28,6 +29,7 @@ export class ClusterNode {
   readonly election: Election;
   readonly distribution: Distribution;
   readonly #ports: ClusterPorts;
+  readonly #drain: number;
 
   constructor(ports: ClusterPorts & { readonly fences: Fences }, options: NodeOptions) {
     const { nodeId, metadata, weight, shards, checked, drain } = options;
@@ -38,6 +40,7 @@ export class ClusterNode {
     };
     const agreed: ClusterPorts = { ...ports, openBucket: open };
     this.#ports = agreed;
+    this.#drain = drain;
     this.discovery = new Discovery(agreed, { nodeId, metadata, weight });
     this.election = new Election(agreed, this.discovery, { name: CLUSTER_ELECTION, nodeId });
     const parts = { ports: agreed, fences: ports.fences, discovery: this.discovery, election: this.election };
@@ -60,9 +63,9 @@ export class ClusterNode {
     const [late, done] = [new AbortController(), new AbortController()];
     void this.#ports.clock.sleep(milliseconds, done.signal).then(() => late.abort());
     await this.distribution.release(late.signal);
-    if (finish !== undefined) await Promise.race([finish(), aborted(late.signal)]);
+    if (finish !== undefined) await within(this.#ports.clock, finish(), this.#drain, late.signal);
     await Promise.race([this.election.resign(), aborted(late.signal)]);
+    await Promise.race([this.discovery.leave(), aborted(late.signal)]);
     done.abort();
-    await this.discovery.leave();
   }
 }

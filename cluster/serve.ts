@@ -65,6 +65,9 @@ export function serveDecider<Stored extends Event, State, Command, E extends Sto
       `The store is of ${store.namespace} with ${store.shards} shards, the cluster of ${namespace} with ${shards}`,
     );
   }
+  if (commands !== undefined && typeof commands?.["~standard"]?.validate !== "function") {
+    throw new InvalidArgumentError({ argument: "commands" }, "commands is a schema (Standard Schema v1)");
+  }
   const own = decider.events?.actorTypes;
   if (actorType === undefined && own === undefined) {
     throw new InvalidArgumentError({ argument: "actorType" }, "The decider names no events, so it needs an actorType");

@@ -21,7 +21,11 @@ const NAMES = namesOf<ForgetOptions>({ snapshots: true, cache: true, fence: true
  *
  * @throws as `deleteActor` and `deleteSnapshot` do
  */
-export async function forgetActor(store: EventStore, actorId: string, options: ForgetOptions = {}): Promise<void> {
+export async function forgetActor(
+  store: Pick<EventStore, "deleteActor">,
+  actorId: string,
+  options: ForgetOptions = {},
+): Promise<void> {
   checkOptionNames("forgetActor", options, NAMES);
   const { snapshots, cache, fence, signal } = options;
   await store.deleteActor(actorId, { fence, signal });

@@ -67,8 +67,12 @@ async function pauseOfTwo(nc: NatsConnection, fleet: Fleet): Promise<void> {
   const victim = fleet.living.find((node) => node !== leader);
   assert.ok(victim);
   const actorId = actorOf([...victim.owned.keys()]);
-  const sending = send(nc, actorId);
+  let isHeld = false;
+  const sending = (async (): Promise<void> => { // it has just come back from an outage, and may not listen yet
+    while (!isHeld) await send(nc, actorId);
+  })();
   const epoch = await victim.child.heard((said) => said.kind === "holding" ? said.epoch : undefined);
+  isHeld = true;
   assert.equal(epoch, victim.owned.get(shardOf(actorId, SHARDS)));
   const lost = [...victim.owned.keys()];
   const began = now();
