@@ -153,18 +153,10 @@ export class Candidate {
       signal.removeEventListener("abort", stop);
       term.end();
       renewing.abort();
-      if (await keeping) await this.#resign(lease);
+      // One round trip, after which another may lead at once.
+      if (await keeping) await lease.close({ state: "resigned" });
     }
     return true;
-  }
-
-  /** One round trip, after which another may lead at once. */
-  async #resign(lease: Lease<LeaderRecord>): Promise<void> {
-    const { ports: { clock, times } } = this.#presence;
-    const [done, late] = [new AbortController(), new AbortController()];
-    void clock.sleep(times.ttl, done.signal).then(() => late.abort());
-    await lease.close({ state: "resigned" }, late.signal);
-    done.abort();
   }
 }
 

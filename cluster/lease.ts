@@ -140,11 +140,15 @@ export class Lease<Fields extends object> {
     return promise;
   }
 
-  /** Writes a last record, after `keep` has ended; true if it is written. */
-  async close(fields: Partial<Fields>, signal: AbortSignal): Promise<boolean> {
+  /** Writes a last record, after `keep` has ended, unless that takes so long that the lease is over anyway. */
+  async close(fields: Partial<Fields>): Promise<void> {
+    const { timeline: { clock }, times } = this.#parts;
+    const [done, late] = [new AbortController(), new AbortController()];
+    void clock.sleep(times.ttl, done.signal).then(() => late.abort());
     this.#fields = { ...this.#fields, ...fields };
     this.#stamp++;
-    return await this.take(signal);
+    await this.take(late.signal);
+    done.abort();
   }
 
   async #sleep(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -72,7 +72,7 @@ export class Lives<Fields extends object> {
       renewing.abort();
       const isOurs = await kept;
       this.#life = this.#presence = undefined;
-      if (isOurs) return await this.#sayFarewell(presence);
+      if (isOurs) return await presence.lease.close(this.#options.farewell); // who cannot is declared dead by the others
       this.#ports.observer?.event?.("rejoin", { nodeId: this.#options.nodeId });
     }
   }
@@ -107,13 +107,5 @@ export class Lives<Fields extends object> {
     })();
     await Promise.race([all, this.#ports.clock.sleep(PATIENCE, done.signal)]);
     if (!done.signal.aborted) this.#ports.observer?.event?.("workLate", { nodeId: this.#options.nodeId });
-  }
-
-  /** A node that cannot is declared dead by the others. */
-  async #sayFarewell({ lease }: Presence<Fields>): Promise<void> {
-    const [said, late] = [new AbortController(), new AbortController()];
-    void this.#ports.clock.sleep(this.#ports.times.ttl, said.signal).then(() => late.abort());
-    await lease.close(this.#options.farewell, late.signal);
-    said.abort();
   }
 }

@@ -149,13 +149,13 @@ export class Ownership {
         if (held?.state === "owned") this.#spawn(this.#drain(held));
       } else if (held === undefined) {
         if (isValid) this.#spawn(this.#take(shard));
-      } else if (held.state === "owned") this.#follow1(held, isValid);
+      } else if (held.state === "owned") this.#stretch(held, isValid);
     }
     this.#tell();
   }
 
   /** Work runs in stretches: while the node's lease lapses it stops, and goes on with the same fence behind it. */
-  #follow1(held: Held, isValid: boolean): void {
+  #stretch(held: Held, isValid: boolean): void {
     if (isValid && held.stretch === undefined) this.#begin(held);
     else if (!isValid) held.stretch?.over.abort();
   }
