@@ -7,6 +7,8 @@ export interface Entry {
   readonly revision: number;
   /** JSON. */
   readonly value: unknown;
+  /** ISO 8601, by the server's clock; absent where it was not read. */
+  readonly storedAt?: string | undefined;
 }
 
 /** What became of a write. */

@@ -166,10 +166,10 @@ class NatsBucket implements Bucket {
   }
 
   /** Undefined for what no node has written. */
-  #entry({ subject, sequence, payload }: RawMessage): Entry | undefined {
+  #entry({ subject, sequence, storedAt, payload }: RawMessage): Entry | undefined {
     try {
       const value: unknown = JSON.parse(new TextDecoder().decode(payload));
-      return { key: subject.slice(this.#prefix.length), revision: sequence, value };
+      return { key: subject.slice(this.#prefix.length), revision: sequence, value, storedAt };
     } catch {
       return undefined;
     }

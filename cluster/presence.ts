@@ -28,7 +28,7 @@ export class Presence<Fields extends object = object> {
     this.bucket = parts.bucket;
     this.view = parts.view;
     const onPoll = (entries: readonly Entry[]): void => {
-      const isBorn = entries.some(({ key, value }) => key === BORN && idIn(value) === born);
+      const isBorn = entries.some((entry) => entry.key === BORN && identityIn(entry) === born);
       if (!isBorn && !this.#isLooking) void this.#look();
     };
     this.watcher = new Watcher({ ...parts, nudges: parts.ports.nudges, onPoll });
@@ -87,8 +87,8 @@ export class Presence<Fields extends object = object> {
   }
 
   /**
-   * A poll without that record comes from a replica that lags, or from a bucket that was made anew: a late copy of this
-   * node's first write is taken there too, and would keep this life among records that nobody else reads.
+   * A poll without that record comes from a replica that lags, or from a bucket that was made anew: late copies of this
+   * node's first writes are taken there too, and would keep this life among records that nobody else reads.
    */
   async #look(): Promise<void> {
     const { ports, bucket } = this;
@@ -108,17 +108,18 @@ export class Presence<Fields extends object = object> {
 async function bornIn({ bucket, ports: { clock, times } }: Stage, signal: AbortSignal): Promise<string> {
   for (;;) {
     const entry = await bucket.read(BORN);
-    const id = entry === undefined || entry === "none" ? undefined : idIn(entry.value);
-    if (id !== undefined) return id;
+    const identity = entry === undefined || entry === "none" ? undefined : identityIn(entry);
+    if (identity !== undefined) return identity;
     if (entry === "none") await bucket.write(BORN, { v: 1, id: crypto.randomUUID() }, 0);
     else await clock.sleep(times.retry, signal);
     signal.throwIfAborted();
   }
 }
 
-function idIn(value: unknown): string | undefined {
+/** With the time at which it was stored: a copy of its write may be stored in the next life, but not at the same time. */
+function identityIn({ value, storedAt }: Entry): string | undefined {
   const id = typeof value === "object" && value !== null && "id" in value ? value.id : undefined;
-  return typeof id === "string" ? id : undefined;
+  return typeof id === "string" && storedAt !== undefined ? `${id} ${storedAt}` : undefined;
 }
 
 /** What there is before the lease. */

@@ -78,6 +78,38 @@ describe("NodeDiscovery", () => {
     await leaving;
   });
 
+  it("notices that the bucket was made anew, also where copies of its own records came late and are in it", async () => {
+    const namespace = at.namespace();
+    const { nc } = at;
+    const stream = `KV_AETHER_${namespace}_cluster`;
+    const ask = async <T>(api: string, request: unknown): Promise<T> =>
+      (await nc.request(`$JS.API.${api}.${stream}`, JSON.stringify(request))).json<T>();
+    const observed: string[] = [];
+    const observer = { event: (name: string): void => void observed.push(name) };
+    await using node = await NodeDiscovery.join(nc, { namespace, nodeId: "a", observer });
+    await until(() => node.members[0]?.state === "up");
+    const { config, state: { subjects } } = await ask<{
+      readonly config: Record<string, unknown>;
+      readonly state: { readonly subjects: Readonly<Record<string, number>> };
+    }>("STREAM.INFO", { subjects_filter: ">" });
+    const copies = await Promise.all(
+      Object.keys(subjects).map(async (subject) => {
+        const { message } = await ask<{ readonly message: { readonly data: string } }>("STREAM.MSG.GET", {
+          last_by_subj: subject,
+        });
+        return { subject, data: Uint8Array.from(atob(message.data), (character) => character.charCodeAt(0)) };
+      }),
+    );
+    assert.ok(copies.length >= 2, "its identity, and the node's record");
+    await ask("STREAM.DELETE", {});
+    await ask("STREAM.CREATE", config);
+    // Above what it knows, so that it takes its record for one whose answer was lost.
+    for (let count = 0; count < 100; count++) nc.publish(`$KV.AETHER_${namespace}_cluster.other`);
+    for (const { subject, data } of copies) nc.publish(subject, data);
+    await until(() => observed.includes("rejoin"));
+    await until(() => node.members[0]?.state === "up");
+  });
+
   it("keeps namespaces apart, whatever the nodes are called", async () => {
     const namespace = at.namespace();
     const walls = [namespace, `${namespace}_cluster`, `${namespace}-`];

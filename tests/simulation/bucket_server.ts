@@ -61,7 +61,8 @@ export class BucketServer {
   read(key: string, asOf = Infinity): Entry | "none" {
     const version = this.#at(key, asOf);
     if (version?.value === undefined) return "none";
-    return { key, revision: version.revision, value: version.value };
+    const storedAt = new Date(EPOCH + version.at).toISOString();
+    return { key, revision: version.revision, value: version.value, storedAt };
   }
 
   readAll(prefix: string, asOf: number): Entry[] {
