@@ -62,8 +62,8 @@ export interface ErrorFields {
   FENCED: { readonly shard: number; readonly epoch: number };
   /** The lease does not certainly hold any more. */
   LEADERSHIP_LOST: { readonly token: number };
-  /** Nobody owns the shard at the moment. */
-  NO_OWNER: { readonly shard: number };
+  /** Nobody took the command of a shard in time. */
+  NO_OWNER: { readonly shard: number; readonly nodeId?: string };
   /** The commits of a transaction make no sense together. */
   INVALID_TRANSACTION: { readonly actorIds: readonly string[] };
   /** More messages than the server takes in one batch. */
@@ -253,7 +253,7 @@ export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
 
 /** How such a write is repeated. */
 function remedyOf({ actorIds, eventIds, expectedVersion, commandId }: ErrorFields["UNKNOWN_OUTCOME"]): string {
-  if (commandId !== undefined) return "repeat it with the same commandId";
+  if (commandId !== undefined) return `repeat it with the same commandId, ${JSON.stringify(commandId)}`;
   if (expectedVersion !== undefined) {
     return `repeat it with the event ids of this error and expectedVersion: ${expectedVersion}`;
   }
@@ -592,10 +592,16 @@ export class NoOwnerError extends AetherError<"NO_OWNER"> {
   static readonly code = "NO_OWNER";
   /** Whose owner was not there. */
   declare readonly shard: number;
+  /** Who owns it by what the sender knows, and did not take the command; absent: nobody. */
+  declare readonly nodeId?: string;
 
   /** From the facts. */
   constructor(fields: ErrorFields["NO_OWNER"], options?: ErrorOptions) {
-    super("NO_OWNER", fields, `Nobody owns shard ${fields.shard} at the moment: the command did not run`, options);
+    const { shard, nodeId } = fields;
+    const problem = nodeId === undefined
+      ? `Nobody owns shard ${shard} (nodes own shards while they serve actors)`
+      : `Node ${nodeId}, which owns shard ${shard}, took no command in time`;
+    super("NO_OWNER", fields, `${problem}: it did not run`, options);
   }
 }
 
@@ -621,7 +627,13 @@ export class NodeIdInUseError extends AetherError<"NODE_ID_IN_USE"> {
 
   /** From the facts. */
   constructor(fields: ErrorFields["NODE_ID_IN_USE"], options?: ErrorOptions) {
-    super("NODE_ID_IN_USE", fields, `Another node that is alive has the id ${JSON.stringify(fields.nodeId)}`, options);
+    const id = JSON.stringify(fields.nodeId);
+    super(
+      "NODE_ID_IN_USE",
+      fields,
+      `Another node that is alive has the id ${id}: each needs an id of its own`,
+      options,
+    );
   }
 }
 

@@ -31,6 +31,18 @@ export interface ActorHostParts {
   activate(actorId: string): Actor;
 }
 
+/** What actors do at one moment. */
+export interface ActorsLoad {
+  /** How many are in memory. */
+  readonly actors: number;
+  /** Commands that wait in a mailbox. */
+  readonly waiting: number;
+  /** Commands that are being done. */
+  readonly running: number;
+  /** Whose command is being done for longest, and for how long. */
+  readonly longest: { readonly actorId: string; readonly milliseconds: number } | undefined;
+}
+
 /** How an actor host is set. */
 export interface ActorHostOptions {
   /** @default 1000 */
@@ -49,7 +61,7 @@ class Resident {
   readonly mailbox: Mailbox<Task>;
   /** The command that was taken out and is not done with. */
   current: Task | undefined;
-  /** Since when it has had nothing to do. */
+  /** Since when it does the one command that it does, or has had nothing to do. */
   since = 0;
   shard: number;
 
@@ -84,11 +96,23 @@ export class ActorHost {
     return this.#residents.size;
   }
 
-  /** Commands that wait. */
-  get waiting(): number {
-    let waiting = 0;
-    for (const { mailbox } of this.#residents.values()) waiting += mailbox.size;
-    return waiting;
+  /** What they do at this moment. */
+  load(): ActorsLoad {
+    const now = this.#parts.clock.now();
+    let [waiting, running] = [0, 0];
+    let longest: ActorsLoad["longest"];
+    for (const [actorId, { mailbox, current, since }] of this.#residents) {
+      waiting += mailbox.size;
+      if (current === undefined) continue;
+      if (!current.isRunning) {
+        waiting++;
+        continue;
+      }
+      running++;
+      const milliseconds = Math.round(now - since);
+      if (longest === undefined || milliseconds > longest.milliseconds) longest = { actorId, milliseconds };
+    }
+    return { actors: this.#residents.size, waiting, running, longest };
   }
 
   /** Puts a command into its actor's mailbox, unless it is there already; what became of it. */
@@ -145,6 +169,7 @@ export class ActorHost {
     for (let task = mailbox.next(); task !== undefined; task = mailbox.next()) {
       resident.current = task;
       await this.#slots.take();
+      resident.since = this.#parts.clock.now();
       try {
         await this.#turn(resident.actor, task);
       } finally {

@@ -3,6 +3,7 @@ import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Decider } from "../decider/decider.ts";
 import type { Event, OwnId } from "../event.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
+import type { StandardSchema } from "../schema/standard_schema.ts";
 import { shown } from "../shown.ts";
 import type { Abortable, AppendResult, EventStore } from "../store/event_store.ts";
 import { JetStreamApi } from "../store/jetstream_api.ts";
@@ -17,44 +18,32 @@ import { ClusterChanges, type ClusterEvent } from "./cluster_changes.ts";
 import { CommandServer } from "./command_server.ts";
 import { NatsCommands } from "./nats_commands.ts";
 import { NatsFences } from "./nats_fences.ts";
-import {
-  checkFacts,
-  checkNodeId,
-  CLUSTER_NATS_NAMES,
-  type ClusterNatsOptions,
-  natsPorts,
-  NEVER,
-} from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
 import { ClusterNode } from "./node.ts";
+import { checkFacts, checkNodeId, checkShares, checkSwitch, SHARE_NAMES, type ShareOptions } from "./node_options.ts";
 import { OwnedShards } from "./owned_shards.ts";
 import type { OwnedShard } from "./ownership.ts";
 import { Router, type SendOptions } from "./router.ts";
-import { type Home, serveDecider, serveHandler, type ServeOptions } from "./serve.ts";
+import { type HandleOptions, type Home, serveDecider, serveHandler, type ServeOptions } from "./serve.ts";
 import type { CommandHandler } from "./served_handler.ts";
-import { DRAIN } from "./shard_distribution.ts";
-import { type ClusterStatus, statusOf } from "./status.ts";
+import { type ClusterStatus, ownerIn, statusOf } from "./status.ts";
 
 /** Options of `Cluster.join`. */
-export interface ClusterOptions extends ClusterNatsOptions {
+export interface ClusterOptions extends ClusterNatsOptions, ShareOptions {
   /** Unique among the nodes that are alive; kept over restarts or made up, as you like. */
   readonly nodeId?: string | undefined;
   /** What the others may know of this node: its address, its version, … */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Its share of the shards beside those of the others, once it serves something: a node that does not only sends. @default 1 */
-  readonly weight?: number | undefined;
-  /** Every append of a shard's owner also checks its fence; holds where all nodes say so. @default false */
-  readonly fenced?: boolean | undefined;
-  /** Milliseconds that the work of a shard may take to return before it is given up all the same. @default 10000 */
-  readonly drain?: number | undefined;
+  /** Whether it may lead. A node that comes and goes often, and only sends, need not. @default true */
+  readonly candidate?: boolean | undefined;
 }
 
 const NAMES = namesOf<ClusterOptions>({
   ...CLUSTER_NATS_NAMES,
+  ...SHARE_NAMES,
   nodeId: true,
   metadata: true,
-  weight: true,
-  fenced: true,
-  drain: true,
+  candidate: true,
 });
 
 const CHANGES = namesOf<Abortable>({ signal: true });
@@ -66,6 +55,7 @@ interface ClusterParts {
   readonly home: Home;
   readonly commands: NatsCommands;
   readonly observer: Observer | undefined;
+  readonly isCandidate: boolean;
   close(): Promise<void>;
 }
 
@@ -83,9 +73,12 @@ export class Cluster implements AsyncDisposable {
   readonly #server: CommandServer;
   readonly #changes: ClusterChanges;
   readonly #close: () => Promise<void>;
+  readonly #isCandidate: boolean;
   readonly #ended = new AbortController();
+  /** Aborts once it has left. */
+  readonly #gone = new AbortController();
 
-  private constructor({ node, home, commands, observer, close }: ClusterParts) {
+  private constructor({ node, home, commands, observer, isCandidate, close }: ClusterParts) {
     const { discovery, distribution } = node;
     const { clock, namespace, shards } = home;
     this.namespace = namespace;
@@ -94,8 +87,10 @@ export class Cluster implements AsyncDisposable {
     this.#node = node;
     this.#home = home;
     this.#server = new CommandServer({ clock, commands, distribution, discovery, shards, observer });
-    this.#router = new Router({ clock, commands, shards, local: this.#server });
+    const ownerOf = (shard: number): string | undefined => ownerIn(distribution, shard);
+    this.#router = new Router({ clock, commands, shards, local: this.#server, ownerOf });
     this.#changes = new ClusterChanges(node);
+    this.#isCandidate = isCandidate;
     this.#close = close;
   }
 
@@ -114,18 +109,9 @@ export class Cluster implements AsyncDisposable {
     checkOptionNames("Cluster.join", options, NAMES);
     const nodeId = checkNodeId(options.nodeId);
     const metadata = checkFacts(options.metadata);
-    const drain = whole("drain", options.drain, DRAIN);
-    const { fenced = false, weight = 1, replicas, signal = NEVER } = options;
-    if (!(Number.isFinite(weight) && weight > 0)) {
-      const help = "a node that serves nothing only sends";
-      throw new InvalidArgumentError(
-        { argument: "weight" },
-        `weight is a number above 0, not ${shown(weight)}: ${help}`,
-      );
-    }
-    if (typeof fenced !== "boolean") {
-      throw new InvalidArgumentError({ argument: "fenced" }, `fenced is true or false, not ${shown(fenced)}`);
-    }
+    const shares = checkShares(options);
+    const candidate = checkSwitch("candidate", options.candidate, true);
+    const { replicas, signal = NEVER } = options;
     const { ports, namespace, timeout, prefix, ...opened } = natsPorts(nc, options);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const { clock, observer } = ports;
@@ -139,10 +125,11 @@ export class Cluster implements AsyncDisposable {
       const operation = new Operation(timeout, options.signal);
       const shards = await openStream(api, namespace, { shards: undefined, replicas, create: true }, operation);
       const fences = new NatsFences(api, new Subjects(namespace, shards), nodeId);
-      const settings = { nodeId, metadata, weight, shards, checked: fenced, drain };
+      const settings = { nodeId, metadata, shards, ...shares, candidate };
       const node = new ClusterNode({ ...ports, fences }, settings);
       await node.join(signal);
-      const cluster = new Cluster({ node, home: { clock, namespace, shards }, commands, observer, close });
+      const home = { clock, namespace, shards };
+      const cluster = new Cluster({ node, home, commands, observer, isCandidate: candidate, close });
       // Without its connection it can do nothing more, not even say good-bye.
       void nc.closed().then(() => cluster.leave({ timeout: 1 }));
       return cluster;
@@ -172,13 +159,25 @@ export class Cluster implements AsyncDisposable {
   /**
    * The same without a decider: one command of an actor at a time. What `handler` throws is a refusal; what it gives, as
    * JSON has it, is the answer. Repeated under the same command id, a command is answered as before while this node owns
-   * the shard; over a hand-off it may run again, so what it does has to be idempotent by the command's id.
+   * the shard; over a hand-off it may run again, so what it does has to be idempotent by the command's id. A schema of its
+   * commands gives the handler their type.
    *
    * @throws {InvalidArgumentError} if it is no actor type, or served already
    */
-  handle(actorType: string, handler: CommandHandler): AsyncDisposable {
+  handle<Command>(
+    actorType: string,
+    handler: CommandHandler<Command>,
+    options: HandleOptions<Command> & { readonly commands: StandardSchema<unknown, Command> },
+  ): AsyncDisposable;
+  /** The same where the handler makes of a command what it can. */
+  handle(actorType: string, handler: CommandHandler, options?: HandleOptions): AsyncDisposable;
+  handle<Command>(
+    actorType: string,
+    handler: CommandHandler<Command>,
+    options?: HandleOptions<Command>,
+  ): AsyncDisposable {
     this.#ended.signal.throwIfAborted();
-    const { actorTypes, host } = serveHandler(this.#home, actorType, handler);
+    const { actorTypes, host } = serveHandler(this.#home, actorType, handler, options);
     return this.#server.add(actorTypes, host);
   }
 
@@ -209,26 +208,35 @@ export class Cluster implements AsyncDisposable {
    * Runs `work` for each shard while it is owned; it is given up only after `work` has returned, or has not for as long as
    * `drain` says. What it rejects with is reported to the observer, and it starts again after a second.
    */
-  onShard(work: (owned: OwnedShard) => Promise<void>): AsyncDisposable {
+  onShard(work: (owned: OwnedShard) => Promise<void> | void): AsyncDisposable {
     this.#check(work);
     return this.#node.distribution.add(work);
   }
 
-  /** Runs `work` while this node leads. What it rejects with is reported to the observer, and it starts again. */
-  onLeader(work: (term: Leadership) => Promise<void>): AsyncDisposable {
+  /**
+   * Runs `work` while this node leads. What it rejects with is reported to the observer, and it starts again.
+   * @throws {InvalidArgumentError} on a node that is no candidate
+   */
+  onLeader(work: (term: Leadership) => Promise<void> | void): AsyncDisposable {
     this.#check(work);
+    if (!this.#isCandidate) {
+      throw new InvalidArgumentError(
+        { argument: "candidate" },
+        "A node that was joined with candidate: false never leads",
+      );
+    }
     return this.#node.election.add(work);
   }
 
   /** The cluster as this node sees it; `statusTable` shows it in a terminal. */
   status(): ClusterStatus {
-    return statusOf(this.#node);
+    return statusOf(this.#node, this.#server.load());
   }
 
-  /** From now on, until it is left or this node leaves. Aborting rejects with the signal's reason. */
+  /** From the first `next` on, until it is left or this node has left. Aborting rejects with the signal's reason. */
   changes(options: Abortable = {}): AsyncIterable<ClusterEvent> {
     checkOptionNames("changes", options, CHANGES);
-    return changesOf((listener) => this.#changes.listen(listener), this.#ended.signal, options.signal);
+    return changesOf((listener) => this.#changes.listen(listener), this.#gone.signal, options.signal);
   }
 
   /**
@@ -241,6 +249,7 @@ export class Cluster implements AsyncDisposable {
     this.#ended.abort(new ClosedError({ what: `The cluster's node ${this.nodeId}` }));
     // Commands of shards that nobody takes end while they are this node's still.
     await this.#node.leave(timeout, () => this.#server[Symbol.asyncDispose]());
+    this.#gone.abort();
     this.#changes[Symbol.dispose]();
     await this.#close();
   }

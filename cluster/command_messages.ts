@@ -29,7 +29,7 @@ export type Answer =
   | { readonly kind: "result"; readonly result?: unknown }
   /** It refused, for good. */
   | { readonly kind: "rejected"; readonly reason: Reason }
-  /** This try did not run: another node owns the shard, or nobody. */
+  /** This try did not run here: another node owns the shard, or nobody. */
   | { readonly kind: "notOwner" }
   /** This try did not run: the store took no writes. */
   | { readonly kind: "unavailable"; readonly reason: string }
@@ -37,12 +37,12 @@ export type Answer =
   | { readonly kind: "overloaded"; readonly limit: number }
   /** This try did not run: nobody there serves the actor's type. */
   | { readonly kind: "noHandler"; readonly nodeId: string }
-  /** This try did not run: it was not understood. */
+  /** This try did not run here: it was not understood. */
   | { readonly kind: "malformed" }
   /** It may have run. */
   | { readonly kind: "unknown" }
-  /** It has run, and what it gave is too large for an answer; in bytes. */
-  | { readonly kind: "tooLarge"; readonly size: number; readonly limit: number };
+  /** It has run, and what it gave cannot be told: the problem says why. */
+  | { readonly kind: "untold"; readonly problem: string };
 
 /** Characters of an error's message that are handed on. */
 const MAX_MESSAGE = 4_096;
@@ -114,7 +114,7 @@ function parse(body: string): Fields | undefined {
   }
 }
 
-function isAnswer({ kind, reason, limit, nodeId, size }: Fields): boolean {
+function isAnswer({ kind, reason, limit, nodeId, problem }: Fields): boolean {
   switch (kind) {
     case "result":
     case "notOwner":
@@ -129,8 +129,8 @@ function isAnswer({ kind, reason, limit, nodeId, size }: Fields): boolean {
       return isNumber(limit);
     case "noHandler":
       return typeof nodeId === "string";
-    case "tooLarge":
-      return isNumber(size) && isNumber(limit);
+    case "untold":
+      return typeof problem === "string";
     default:
       return false;
   }

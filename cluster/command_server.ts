@@ -2,7 +2,7 @@ import { actorTypeOf } from "../actor_id.ts";
 import { InvalidArgumentError, isAetherError } from "../errors.ts";
 import { harmless, type Observer } from "../store/observer.ts";
 import { shardOf } from "../store/shard.ts";
-import type { ActorHost } from "./actor_host.ts";
+import type { ActorHost, ActorsLoad } from "./actor_host.ts";
 import type { Clock } from "./clock.ts";
 import { asDuplicate, type CommandMessage, decodeCommand, encodeAnswer, excessOf } from "./command_messages.ts";
 import type { Commands, Serving } from "./commands.ts";
@@ -76,6 +76,14 @@ export class CommandServer implements AsyncDisposable {
     };
   }
 
+  /** What the actors of all hosts do. */
+  load(): ActorsLoad {
+    const loads = [...new Set(this.#hosts.values())].map((host) => host.load());
+    const longest = loads.flatMap(({ longest }) => longest ?? []).sort((a, b) => b.milliseconds - a.milliseconds)[0];
+    const sum = (of: "actors" | "waiting" | "running"): number => loads.reduce((total, load) => total + load[of], 0);
+    return { actors: sum("actors"), waiting: sum("waiting"), running: sum("running"), longest };
+  }
+
   /** Whether commands of a shard are to be done here, and need not travel. */
   serves(shard: number): boolean {
     return this.#tenures.get(shard)?.isOpen === true;
@@ -125,7 +133,8 @@ export class CommandServer implements AsyncDisposable {
   #fitting(body: string): string {
     const { maxSize } = this.#parts.commands;
     const size = excessOf(body, maxSize);
-    return size === undefined ? body : encodeAnswer({ kind: "tooLarge", size, limit: maxSize });
+    if (size === undefined) return body;
+    return encodeAnswer({ kind: "untold", problem: `it takes ${size} bytes, ${maxSize} are allowed` });
   }
 
   /** The work of one shard in one stretch. */

@@ -10,7 +10,7 @@ export interface Shift {
 }
 
 /** Work that is done in every shift; a shift ends only after it has returned. */
-export type Work<S extends Shift> = (shift: S) => Promise<void>;
+export type Work<S extends Shift> = (shift: S) => Promise<void> | void;
 
 /** What a crew needs. */
 export interface CrewOptions {

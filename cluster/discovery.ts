@@ -42,13 +42,15 @@ export interface MemberChange {
 export interface NodeFacts {
   readonly nodeId: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Once it takes shards. */
-  readonly weight: number;
 }
 
 /** What a node does for the others, which changes while it is there. */
 export interface NodeServices {
   readonly takesShards: boolean;
+  /** Its share of the shards beside those of the others, once it takes any. */
+  readonly weight: number;
+  /** Whether its appends check their shard's fence. */
+  readonly fenced: boolean;
   /** Actor types. */
   readonly serves: readonly string[];
 }
@@ -60,12 +62,10 @@ export class Discovery {
   readonly #listeners = new Set<(change: MemberChange) => void>();
   /** By node id: the incarnation that listeners were told of, and how it was. */
   readonly #told = new Map<string, { incarnation: string; state: Member["state"] }>();
-  readonly #weight: number;
-  #services: NodeServices = { takesShards: false, serves: [] };
+  #services: NodeServices = { takesShards: false, weight: 1, fenced: false, serves: [] };
 
-  constructor(ports: ClusterPorts, { nodeId, metadata, weight }: NodeFacts) {
+  constructor(ports: ClusterPorts, { nodeId, metadata }: NodeFacts) {
     this.nodeId = nodeId;
-    this.#weight = weight;
     const begin = (signal: AbortSignal): Promise<Presence<MemberRecord>> => {
       const joinedAt = new Date(ports.clock.wall()).toISOString();
       const facts = { nodeId, metadata, joinedAt, ...this.#offered(), applied: 0, held: [] };
@@ -110,8 +110,8 @@ export class Discovery {
     const { presence } = this;
     if (presence === undefined) return [];
     return livingOf(presence.view).map(({ seen, member: { nodeId, metadata, joinedAt, state, serves } }) => {
-      const isSilent = state === "up" && presence.lease.silence(seen) > SUSPECTED;
-      return { nodeId, state: isSilent ? "suspected" : state as Member["state"], metadata, joinedAt, serves };
+      const shown = state === "up" && isSilent(presence, seen) ? "suspected" : state as Member["state"];
+      return { nodeId, state: shown, metadata, joinedAt, serves };
     });
   }
 
@@ -126,9 +126,9 @@ export class Discovery {
     await this.#lives.end();
   }
 
-  #offered(): Pick<MemberRecord, "weight" | "serves"> {
-    const { takesShards, serves } = this.#services;
-    return { weight: takesShards ? this.#weight : 0, serves };
+  #offered(): Pick<MemberRecord, "weight" | "fenced" | "serves"> {
+    const { takesShards, weight, fenced, serves } = this.#services;
+    return { weight: takesShards ? weight : 0, fenced, serves };
   }
 
   /** Tells of changes until the life is over, and becomes `up` once it knows who else is there. */
@@ -150,8 +150,7 @@ export class Discovery {
       const { nodeId, incarnation } = member;
       const known = this.#told.get(nodeId);
       alive.add(nodeId);
-      const isSilent = presence.lease.silence(seen) > SUSPECTED;
-      const state = isSilent ? "suspected" : member.state as Member["state"];
+      const state = isSilent(presence, seen) ? "suspected" : member.state as Member["state"];
       if (known?.incarnation !== incarnation) {
         if (known !== undefined) this.#say("nodeDead", nodeId);
         this.#say("nodeJoined", nodeId);
@@ -170,6 +169,11 @@ export class Discovery {
   #say(type: MemberChange["type"], nodeId: string): void {
     for (const listener of this.#listeners) listener({ type, nodeId });
   }
+}
+
+/** Not heard for long: of that a node that is cut off itself knows nothing. */
+function isSilent({ lease }: Presence, seen: Seen): boolean {
+  return lease.isSteady() && lease.silence(seen) > SUSPECTED;
 }
 
 /** A record and what it says. */

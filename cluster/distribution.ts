@@ -21,10 +21,14 @@ export interface DistributionParts {
 /** How a distribution is set. */
 export interface DistributionOptions {
   readonly shards: number;
+  /** This node's share of them, beside those of the others. */
+  readonly weight: number;
   /** Whether appends of a shard's owner also check its fence. */
   readonly checked: boolean;
   /** Milliseconds that the work of a shard may take to return. */
   readonly drain: number;
+  /** Whether this node may lead. */
+  readonly candidate: boolean;
 }
 
 /** Hands the shards of a namespace to its members: as the leader it decides who gets what, as a member it takes its own. */
@@ -34,7 +38,7 @@ export class Distribution implements AsyncDisposable {
   readonly #crew: Crew<OwnedShard>;
   readonly #listeners = new Set<(change: ShardChange) => void>();
   readonly #living: Disposable;
-  readonly #leading: AsyncDisposable;
+  readonly #leading: AsyncDisposable | undefined;
   #ownership: Ownership | undefined;
 
   constructor(parts: DistributionParts, options: DistributionOptions) {
@@ -45,7 +49,9 @@ export class Distribution implements AsyncDisposable {
       clock,
       onError: (error) => observer?.event?.("shardWorkFailed", { nodeId: discovery.nodeId, error: String(error) }),
     });
+    discovery.describe({ weight: options.weight, fenced: options.checked });
     this.#living = discovery.each((presence, signal) => this.#live(presence, signal));
+    if (!options.candidate) return;
     this.#leading = election.add(async ({ token, signal }) => {
       const { presence } = discovery;
       const term = {
@@ -116,7 +122,7 @@ export class Distribution implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#living[Symbol.dispose]();
-    await this.#leading[Symbol.asyncDispose]();
+    await this.#leading?.[Symbol.asyncDispose]();
   }
 
   #offer(): void {

@@ -1,5 +1,5 @@
 import { LeadershipLostError } from "../errors.ts";
-import { Crew } from "./crew.ts";
+import { Crew, type Work } from "./crew.ts";
 import { Candidate, leaderIn, type LeaderRecord, type Leadership, type Term } from "./candidate.ts";
 import type { ClusterPorts } from "./ports.ts";
 import type { Presence } from "./presence.ts";
@@ -54,7 +54,7 @@ export class Election {
   }
 
   /** Work of the leader, from now on. */
-  add(work: (term: Leadership) => Promise<void>): AsyncDisposable {
+  add(work: Work<Leadership>): AsyncDisposable {
     const post = this.#crew.add(work);
     this.#stir();
     return {

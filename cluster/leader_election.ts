@@ -7,15 +7,8 @@ import { aborted, hasReturned } from "./crew.ts";
 import { Election } from "./election.ts";
 import { Lives } from "./lives.ts";
 import { candidateKey } from "./names.ts";
-import {
-  checkName,
-  checkNodeId,
-  CLUSTER_NATS_NAMES,
-  type ClusterNatsOptions,
-  type NatsPorts,
-  natsPorts,
-  NEVER,
-} from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, type NatsPorts, natsPorts, NEVER } from "./nats_ports.ts";
+import { checkName, checkNodeId } from "./node_options.ts";
 import { Presence, type Stage } from "./presence.ts";
 
 /** Options of `LeaderElection.campaign`. */
@@ -115,7 +108,7 @@ export class LeaderElection implements AsyncDisposable {
    * the same token. Work that returns by itself is done until the next term. What it rejects with, but for the end of its
    * term, comes out here.
    */
-  async lead(work: (term: Leadership) => Promise<void>, options: Abortable = {}): Promise<void> {
+  async lead(work: (term: Leadership) => Promise<void> | void, options: Abortable = {}): Promise<void> {
     const { signal = NEVER } = options;
     this.#closing.signal.throwIfAborted();
     if (signal.aborted) return;

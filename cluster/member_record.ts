@@ -12,6 +12,8 @@ export interface MemberRecord {
   readonly joinedAt: string;
   /** Share of the shards, beside those of the others; 0: it takes none. */
   readonly weight: number;
+  /** Whether its appends check their shard's fence. */
+  readonly fenced: boolean;
   /** Actor types that it serves. */
   readonly serves: readonly string[];
   /** Revision of the table that it acts by, and the shards that it holds: an epoch, or 0 before it has one. */

@@ -11,11 +11,6 @@ import { NatsBuckets } from "./nats_bucket.ts";
 import { NatsNudges } from "./nats_nudges.ts";
 import type { ClusterPorts } from "./ports.ts";
 
-/** Of a node id, and of the name of an election. */
-const MAX_NAME = 128;
-/** Bytes of what a node tells of itself. */
-const MAX_METADATA = 8_192;
-
 /** What all parts of a cluster are opened with. */
 export interface ClusterNatsOptions extends Abortable {
   /** 1 to 64 characters of `A-Za-z0-9_-`: the wall; the bucket is `AETHER_<namespace>_cluster`. */
@@ -85,29 +80,6 @@ export function natsPorts(nc: NatsConnection, options: ClusterNatsOptions): Nats
       buckets.close();
     },
   };
-}
-
-/** The name of a node, one that is made up if none is given. */
-export function checkNodeId(nodeId: string | undefined): string {
-  return nodeId === undefined ? `node-${crypto.randomUUID().slice(0, 8)}` : checkName("nodeId", nodeId);
-}
-
-/** @throws {InvalidArgumentError} */
-export function checkName(argument: string, name: unknown): string {
-  if (typeof name === "string" && name !== "" && name.length <= MAX_NAME && name.isWellFormed()) return name;
-  throw new InvalidArgumentError({ argument }, `${argument} is a text of 1 to ${MAX_NAME} characters`);
-}
-
-/** @throws {InvalidArgumentError} */
-export function checkFacts(metadata: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  for (const [key, value] of Object.entries(metadata)) {
-    if (typeof value === "string") continue;
-    throw new InvalidArgumentError({ argument: `metadata.${key}` }, `metadata.${key} is a text, not ${typeof value}`);
-  }
-  const size = new TextEncoder().encode(JSON.stringify(metadata)).length;
-  if (size <= MAX_METADATA) return { ...metadata };
-  const problem = `metadata takes ${size} bytes, ${MAX_METADATA} are allowed: it is written every second`;
-  throw new InvalidArgumentError({ argument: "metadata" }, problem);
 }
 
 /** A signal that never aborts, for those who gave none. */

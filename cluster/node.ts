@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly checked: boolean;
   /** Milliseconds that the work of a shard may take to return. */
   readonly drain: number;
+  /** Whether it may lead. */
+  readonly candidate: boolean;
 }
 
 /** Discovery, election and distribution of one node, put together. Pure but for its ports. */
@@ -32,7 +34,7 @@ export class ClusterNode {
   readonly #drain: number;
 
   constructor(ports: ClusterPorts & { readonly fences: Fences }, options: NodeOptions) {
-    const { nodeId, metadata, weight, shards, checked, drain } = options;
+    const { nodeId, metadata, shards, drain } = options;
     const open = async (signal: AbortSignal): Promise<Bucket> => {
       const bucket = await ports.openBucket(signal);
       await agree(bucket, shards, ports, signal);
@@ -41,10 +43,10 @@ export class ClusterNode {
     const agreed: ClusterPorts = { ...ports, openBucket: open };
     this.#ports = agreed;
     this.#drain = drain;
-    this.discovery = new Discovery(agreed, { nodeId, metadata, weight });
+    this.discovery = new Discovery(agreed, { nodeId, metadata });
     this.election = new Election(agreed, this.discovery, { name: CLUSTER_ELECTION, nodeId });
     const parts = { ports: agreed, fences: ports.fences, discovery: this.discovery, election: this.election };
-    this.distribution = new Distribution(parts, { shards, checked, drain });
+    this.distribution = new Distribution(parts, options);
   }
 
   /**

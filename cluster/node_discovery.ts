@@ -3,15 +3,8 @@ import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { changesOf } from "./changes.ts";
 import { Discovery, type Member, type MemberChange } from "./discovery.ts";
-import {
-  checkFacts,
-  checkNodeId,
-  CLUSTER_NATS_NAMES,
-  type ClusterNatsOptions,
-  type NatsPorts,
-  natsPorts,
-  NEVER,
-} from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, type NatsPorts, natsPorts, NEVER } from "./nats_ports.ts";
+import { checkFacts, checkNodeId } from "./node_options.ts";
 
 /** Options of `NodeDiscovery.join`. */
 export interface DiscoveryOptions extends ClusterNatsOptions {
@@ -67,7 +60,7 @@ export class NodeDiscovery implements AsyncDisposable {
     const nodeId = checkNodeId(options.nodeId);
     const metadata = checkFacts(options.metadata);
     const ports = natsPorts(nc, options);
-    const discovery = new Discovery(ports.ports, { nodeId, metadata, weight: 1 });
+    const discovery = new Discovery(ports.ports, { nodeId, metadata });
     try {
       await discovery.join(options.signal ?? NEVER);
     } catch (error) {

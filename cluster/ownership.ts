@@ -21,7 +21,7 @@ export interface OwnedShard {
 }
 
 /** Done for each shard while it is owned; a shard is given up only after it has returned. */
-export type ShardWork = (owned: OwnedShard) => Promise<void>;
+export type ShardWork = (owned: OwnedShard) => Promise<void> | void;
 
 /** What happened to a shard of this node. */
 export interface ShardChange {

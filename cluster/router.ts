@@ -24,8 +24,11 @@ import { within } from "./within.ts";
 const TIMEOUT = 10_000;
 /** More than a timer can wait. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
-/** Milliseconds that one try may take: an owner that was stopped keeps its subscription, and silence is the only sign. */
-const TRY = 1_500;
+/**
+ * Milliseconds before the next try, at first and at most: an owner that was stopped keeps its subscription, and silence is
+ * the only sign. Who is only slow finds the next try to be the same, and may still answer the first.
+ */
+const TRY = { least: 300, most: 1_500 } as const;
 /** Milliseconds between two tries: at first, and at most. */
 const PAUSE = { least: 5, most: 100 } as const;
 /** Milliseconds that another try needs: one that is too late to be answered would make unknown what is known. */
@@ -59,6 +62,8 @@ export interface RouterParts {
   readonly shards: number;
   /** Absent: nothing is done here. */
   readonly local?: LocalCommands | undefined;
+  /** Who owns a shard, as far as this node knows: for errors. */
+  ownerOf?(shard: number): string | undefined;
 }
 
 /** Brings commands to the owner of their actor's shard, wherever it is. Pure but for its parts. */
@@ -97,8 +102,12 @@ class Sending {
   readonly #metadata: Metadata | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #until: number;
+  /** Milliseconds of the next try. */
+  #patience: number = TRY.least;
   /** Of some try nobody knows. */
   #mayHaveRun = false;
+  /** What ends it, if the answer comes to an earlier try than the last. */
+  readonly #late = Promise.withResolvers<Answer>();
   /** What kept the last try from running. */
   #obstacle: Answer | undefined;
   /** When a node without a handler was first met. */
@@ -129,20 +138,20 @@ class Sending {
     let pause: number = PAUSE.least;
     for (let attempt = 1;; attempt++) {
       const left = this.#until - clock.now();
-      if (left <= 0 || left < LAST && attempt > 1 && !this.#mayHaveRun) throw this.#late();
+      if (left <= 0 || left < LAST && attempt > 1 && !this.#mayHaveRun) throw this.#tooLate();
       const answer = await this.#try(attempt, left);
       if (answer?.kind === "result") return answer.result;
       this.#consider(answer);
-      if (!this.#signal?.aborted) {
-        const time = Math.min(pause * (0.5 + Math.random() / 2), this.#until - clock.now());
-        if (time > 0) await clock.sleep(time, this.#signal);
-        pause = Math.min(2 * pause, PAUSE.most);
-      }
+      const time = Math.min(pause * (0.5 + Math.random() / 2), this.#until - clock.now());
+      pause = Math.min(2 * pause, PAUSE.most);
+      const late = await within(clock, this.#late.promise, Math.max(0, time), this.#signal);
+      if (late?.kind === "result") return late.result;
+      if (late !== undefined) this.#consider(late);
       if (this.#signal?.aborted) throw this.#mayHaveRun ? this.#unknown(this.#signal.reason) : this.#signal.reason;
     }
   }
 
-  /** The answer to one try; undefined: silence. */
+  /** The answer to one try, or to an earlier one that ends it; undefined: silence. */
   async #try(attempt: number, left: number): Promise<Answer | undefined> {
     const { clock, commands, local } = this.#parts;
     const shard = this.#shard;
@@ -164,15 +173,21 @@ class Sending {
       const answer = await within(clock, local.handle(shard, body), left, this.#signal);
       return answer === undefined ? undefined : decodeAnswer(answer);
     }
-    const answer = await this.#request(body, Math.min(TRY, left));
-    if (answer.kind === "absent") return { kind: "notOwner" };
-    return answer.kind === "answer" ? decodeAnswer(answer.body) : undefined;
+    const sent = this.#request(body, left);
+    const first = attempt === 1 ? sent : Promise.race([sent, this.#late.promise]);
+    const answer = await within(clock, first, Math.min(this.#patience, left), this.#signal);
+    if (answer !== undefined) return answer;
+    this.#patience = Math.min(2 * this.#patience, TRY.most);
+    void sent.then((answer) => isFinal(answer) && this.#late.resolve(answer), () => {});
+    return undefined;
   }
 
   /** What keeps a try from being sent is of no interest where an earlier one may have run. */
-  async #request(body: string, milliseconds: number): ReturnType<Commands["request"]> {
+  async #request(body: string, milliseconds: number): Promise<Answer | undefined> {
     try {
-      return await this.#parts.commands.request(this.#shard, body, milliseconds, this.#signal);
+      const answer = await this.#parts.commands.request(this.#shard, body, milliseconds, this.#signal);
+      if (answer.kind === "absent") return { kind: "notOwner" };
+      return answer.kind === "answer" ? onlyOfOwner(decodeAnswer(answer.body)) : undefined;
     } catch (error) {
       throw this.#mayHaveRun ? this.#unknown(error) : error;
     }
@@ -190,8 +205,8 @@ class Sending {
         const { reason } = answer;
         throw new CommandRejectedError({ actorId: this.#actorId, commandId: this.#commandId, reason });
       }
-      case "tooLarge": {
-        const problem = `What the command gave takes ${answer.size} bytes, ${answer.limit} are allowed`;
+      case "untold": {
+        const problem = `The command ran, and what it gave cannot be told: ${answer.problem}`;
         throw this.#unknown(new InvalidArgumentError({ argument: "result" }, problem));
       }
       case "overloaded":
@@ -206,12 +221,15 @@ class Sending {
   }
 
   /** The time is up. */
-  #late(): Error {
-    if (this.#mayHaveRun) return this.#unknown(undefined);
-    const obstacle = this.#obstacle;
+  #tooLate(): Error {
+    const [shard, obstacle, nodeId] = [this.#shard, this.#obstacle, this.#parts.ownerOf?.(this.#shard)];
+    if (this.#mayHaveRun) {
+      const owner = nodeId === undefined ? "" : `, node ${nodeId}`;
+      return this.#unknown(new UnavailableError({ reason: `no answer from the owner of shard ${shard}${owner}` }));
+    }
     if (obstacle?.kind === "noHandler") return this.#noHandler(obstacle.nodeId);
     const cause = obstacle?.kind === "unavailable" ? new UnavailableError({ reason: obstacle.reason }) : undefined;
-    return new NoOwnerError({ shard: this.#shard }, cause && { cause });
+    return new NoOwnerError({ shard, ...(nodeId === undefined ? {} : { nodeId }) }, cause && { cause });
   }
 
   #noHandler(nodeId: string): NoHandlerError {
@@ -222,4 +240,13 @@ class Sending {
     const fields = { actorIds: [this.#actorId], eventIds: [], commandId: this.#commandId };
     return new UnknownOutcomeError(fields, cause === undefined ? undefined : { cause });
   }
+}
+
+/** A node that was stopped listens still: where it denies that the shard is its own, the owner may have run the same try. */
+function onlyOfOwner(answer: Answer | undefined): Answer | undefined {
+  return answer?.kind === "notOwner" || answer?.kind === "malformed" ? { kind: "unknown" } : answer;
+}
+
+function isFinal(answer: Answer | undefined): answer is Answer {
+  return answer?.kind === "result" || answer?.kind === "rejected" || answer?.kind === "untold";
 }

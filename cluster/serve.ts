@@ -7,16 +7,14 @@ import type { Event } from "../event.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
 import type { StandardSchema } from "../schema/standard_schema.ts";
 import type { EventStore } from "../store/event_store.ts";
-import { ActorHost } from "./actor_host.ts";
+import { ActorHost, type ActorHostOptions } from "./actor_host.ts";
 import type { Clock } from "./clock.ts";
+import { checkCommandSchema } from "./command_schema.ts";
 import { ServedDecider } from "./served_decider.ts";
 import { type CommandHandler, servedHandler } from "./served_handler.ts";
 
-/** Options of `serve`. */
-export interface ServeOptions<Command>
-  extends Pick<ExecuteOptions, "snapshots" | "retries" | "metadata" | "cache" | "observer"> {
-  /** Needed if the decider names no `events`. */
-  readonly actorType?: string | undefined;
+/** Options of `handle`. */
+export interface HandleOptions<Command = unknown> {
   /** Checks each command where it is executed; one that does not fit is refused. */
   readonly commands?: StandardSchema<unknown, Command> | undefined;
   /** How many actors may be at work at the same time. @default 1000 */
@@ -25,16 +23,23 @@ export interface ServeOptions<Command>
   readonly actors?: number | undefined;
 }
 
-const NAMES = namesOf<ServeOptions<unknown>>({
+/** Options of `serve`. */
+export interface ServeOptions<Command>
+  extends HandleOptions<Command>, Pick<ExecuteOptions, "snapshots" | "retries" | "metadata" | "cache" | "observer"> {
+  /** Needed if the decider names no `events`. */
+  readonly actorType?: string | undefined;
+}
+
+const HANDLED = { commands: true, concurrency: true, actors: true } as const;
+const HANDLE = namesOf<HandleOptions>(HANDLED);
+const SERVE = namesOf<ServeOptions<unknown>>({
+  ...HANDLED,
   snapshots: true,
   retries: true,
   metadata: true,
   cache: true,
   observer: true,
   actorType: true,
-  commands: true,
-  concurrency: true,
-  actors: true,
 });
 
 /** A host, and the types of the actors that live in it. */
@@ -57,17 +62,15 @@ export function serveDecider<Stored extends Event, State, Command, E extends Sto
   decider: Decider<State, Command, E>,
   options: ServeOptions<Command> = {},
 ): Served {
-  checkOptionNames("serve", options, NAMES);
-  const { actorType, commands, concurrency, actors } = options;
+  checkOptionNames("serve", options, SERVE);
+  const { actorType, commands } = options;
   if (store.namespace !== namespace || store.shards !== shards) {
     throw new InvalidArgumentError(
       { argument: "store" },
       `The store is of ${store.namespace} with ${store.shards} shards, the cluster of ${namespace} with ${shards}`,
     );
   }
-  if (commands !== undefined && typeof commands?.["~standard"]?.validate !== "function") {
-    throw new InvalidArgumentError({ argument: "commands" }, "commands is a schema (Standard Schema v1)");
-  }
+  checkCommandSchema(commands);
   const own = decider.events?.actorTypes;
   if (actorType === undefined && own === undefined) {
     throw new InvalidArgumentError({ argument: "actorType" }, "The decider names no events, so it needs an actorType");
@@ -75,7 +78,7 @@ export function serveDecider<Stored extends Event, State, Command, E extends Sto
   if (actorType !== undefined && own !== undefined && !own.includes(actorTypeOf(actorType))) {
     throw new InvalidArgumentError({ argument: "actorType" }, `The decider has no actors of the type ${actorType}`);
   }
-  const limits = { concurrency: count("concurrency", concurrency), actors: count("actors", actors) };
+  const limits = limitsOf(options);
   const served = new ServedDecider<State, Command, E>({ clock, store, decider, options, commands });
   return {
     actorTypes: actorType === undefined ? own as readonly string[] : [actorType],
@@ -84,12 +87,23 @@ export function serveDecider<Stored extends Event, State, Command, E extends Sto
 }
 
 /** The same without a decider. */
-export function serveHandler({ clock }: Pick<Home, "clock">, actorType: string, handler: CommandHandler): Served {
+export function serveHandler<Command>(
+  { clock }: Pick<Home, "clock">,
+  actorType: string,
+  handler: CommandHandler<Command>,
+  options: HandleOptions<Command> = {},
+): Served {
+  checkOptionNames("handle", options, HANDLE);
   if (typeof handler !== "function") {
     throw new InvalidArgumentError({ argument: "handler" }, "A handler is a function");
   }
-  const actor = servedHandler(handler);
-  return { actorTypes: [actorType], host: new ActorHost({ clock, activate: () => actor }) };
+  checkCommandSchema(options.commands);
+  const actor = servedHandler(handler, options.commands);
+  return { actorTypes: [actorType], host: new ActorHost({ clock, activate: () => actor }, limitsOf(options)) };
+}
+
+function limitsOf<Command>({ concurrency, actors }: HandleOptions<Command>): ActorHostOptions {
+  return { concurrency: count("concurrency", concurrency), actors: count("actors", actors) };
 }
 
 function count(argument: string, value: number | undefined): number | undefined {

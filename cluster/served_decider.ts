@@ -2,15 +2,14 @@ import type { Decider } from "../decider/decider.ts";
 import { execute, type ExecuteOptions } from "../decider/execute.ts";
 import { ActorSnapshots } from "../decider/snapshots.ts";
 import { placeIn, StateCache } from "../decider/state_cache.ts";
-import { InvalidArgumentError, isAetherError } from "../errors.ts";
+import { isAetherError } from "../errors.ts";
 import type { Event, Metadata } from "../event.ts";
-import { appendKey } from "../json.ts";
 import type { StandardSchema } from "../schema/standard_schema.ts";
 import type { EventStore } from "../store/event_store.ts";
 import { harmless } from "../store/observer.ts";
 import type { Actor } from "./actor_host.ts";
 import type { Clock } from "./clock.ts";
-import { reasonOf } from "./command_messages.ts";
+import { rejection, validated } from "./command_schema.ts";
 import { type Outcome, outcomeOf, type Task, type Told } from "./task.ts";
 
 /** Milliseconds before an append whose outcome is unknown is repeated: at first, and at most. */
@@ -150,29 +149,4 @@ function toldOf(error: unknown, isRefusal: boolean): Told {
     return { answer: { kind: "unavailable", reason: error.reason } };
   }
   return rejection(error);
-}
-
-function rejection(error: unknown): Told {
-  const answer = { kind: "rejected", reason: reasonOf(error) } as const;
-  return { answer, otherwise: { kind: "notOwner" }, memory: "timed" };
-}
-
-/** A command that does not fit its schema is refused. */
-async function validated<Command>(
-  schema: StandardSchema<unknown, Command>,
-  command: unknown,
-): Promise<{ readonly command: Command } | { readonly told: Told }> {
-  try {
-    const result = await schema["~standard"].validate(command);
-    if (result.issues === undefined) return { command: result.value };
-    const [first] = result.issues;
-    const keys = (first?.path ?? []).map((step) => typeof step === "object" ? step.key : step);
-    const argument = keys.reduce<string>((path, key) => {
-      return appendKey(path, typeof key === "symbol" ? String(key) : key);
-    }, "command");
-    const problem = result.issues.map(({ message }) => message).join("; ");
-    return { told: rejection(new InvalidArgumentError({ argument }, `${argument}: ${problem}`)) };
-  } catch (error) {
-    return { told: rejection(error) };
-  }
 }

@@ -10,26 +10,22 @@ import { electionCore, type LeaderElection } from "./leader_election.ts";
 import { NatsFences } from "./nats_fences.ts";
 import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
 import { discoveryCore, type NodeDiscovery } from "./node_discovery.ts";
+import { checkShares, SHARE_NAMES, type ShareOptions } from "./node_options.ts";
 import type { OwnedShard } from "./ownership.ts";
 
-/** Milliseconds that the work of a shard may take to return. */
-export const DRAIN = 10_000;
-
 /** Options of `ShardDistribution.join`. */
-export interface DistributionJoinOptions extends ClusterNatsOptions {
+export interface DistributionJoinOptions extends ClusterNatsOptions, ShareOptions {
   /** Who the members are, this node among them. */
   readonly discovery: NodeDiscovery;
   /** Whose leader gives the shards out: the same one on all nodes. */
   readonly election: LeaderElection;
-  /** Every append of a shard's owner also checks its fence. @default false */
-  readonly fenced?: boolean | undefined;
 }
 
 const NAMES = namesOf<DistributionJoinOptions>({
   ...CLUSTER_NATS_NAMES,
+  ...SHARE_NAMES,
   discovery: true,
   election: true,
-  fenced: true,
 });
 
 /**
@@ -52,7 +48,8 @@ export class ShardDistribution implements AsyncDisposable {
    */
   static async join(nc: NatsConnection, options: DistributionJoinOptions): Promise<ShardDistribution> {
     checkOptionNames("ShardDistribution.join", options, NAMES);
-    const { discovery: { nodeId }, fenced = false, replicas, signal = NEVER } = options;
+    const { discovery: { nodeId }, replicas, signal = NEVER } = options;
+    const settings = { ...checkShares(options), candidate: true };
     const { discovery, ports } = discoveryCore(options.discovery);
     const { namespace, timeout, prefix } = natsPorts(nc, options);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
@@ -64,7 +61,7 @@ export class ShardDistribution implements AsyncDisposable {
       const bucket = await ports.openBucket(signal);
       await agree(bucket, shards, ports, signal);
       const parts = { ports, fences, discovery, election };
-      return new ShardDistribution(new Distribution(parts, { shards, checked: fenced, drain: DRAIN }), api);
+      return new ShardDistribution(new Distribution(parts, { ...settings, shards }), api);
     } catch (error) {
       api.close();
       throw error;
@@ -78,9 +75,9 @@ export class ShardDistribution implements AsyncDisposable {
 
   /**
    * Runs `work` for each shard while it is owned; it is given up only after `work` has returned, or has not for ten
-   * seconds. What it rejects with is reported to the observer, and it starts again after a second.
+   * seconds (`drain`). What it rejects with is reported to the observer, and it starts again after a second.
    */
-  onShard(work: (owned: OwnedShard) => Promise<void>): AsyncDisposable {
+  onShard(work: (owned: OwnedShard) => Promise<void> | void): AsyncDisposable {
     return this.#distribution.add(work);
   }
 

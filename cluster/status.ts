@@ -1,6 +1,11 @@
+import type { ActorsLoad } from "./actor_host.ts";
 import { livingOf } from "./discovery.ts";
 import type { Member } from "./discovery.ts";
+import type { Distribution } from "./distribution.ts";
 import type { ClusterNode } from "./node.ts";
+
+/** Milliseconds of a command that are out of the ordinary. */
+const LONG = 5_000;
 
 /** A node, as this one sees it. */
 export interface NodeStatus extends Member {
@@ -8,6 +13,8 @@ export interface NodeStatus extends Member {
   readonly shards: number;
   /** Its share beside those of the others; 0: it only sends. */
   readonly weight: number;
+  /** Whether its appends check their shard's fence: that protects all the more where all nodes do so. */
+  readonly fenced: boolean;
   /** Actor types that it serves. All nodes of a namespace are meant to serve the same. */
   readonly serves: readonly string[];
   /** Milliseconds since it last gave a sign of life. */
@@ -28,7 +35,9 @@ export interface ShardStatus {
 
 /** The cluster as this node sees it. */
 export interface ClusterStatus {
-  /** By their ids. */
+  /** Which one this is. */
+  readonly nodeId: string;
+  /** By their ids; empty while this node is no member: it has left, or its lease was lost. */
   readonly nodes: readonly NodeStatus[];
   /** Who gives the shards out. */
   readonly leader: { readonly nodeId: string; readonly token: number } | undefined;
@@ -44,12 +53,14 @@ export interface ClusterStatus {
     readonly poll: number | undefined;
     readonly nudge: number | undefined;
   };
+  /** What the actors of this node do. */
+  readonly actors: ActorsLoad;
   /** Actor types that are not served by all nodes that own shards, and where they are not. */
   readonly unserved: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What a node knows at this moment. */
-export function statusOf({ discovery, election, distribution }: ClusterNode): ClusterStatus {
+export function statusOf({ discovery, election, distribution }: ClusterNode, actors: ActorsLoad): ClusterStatus {
   const { presence } = discovery;
   const { table } = distribution;
   const now = presence?.timeline.now() ?? 0;
@@ -67,14 +78,15 @@ export function statusOf({ discovery, election, distribution }: ClusterNode): Cl
   });
   const nodes = discovery.members.map((member): NodeStatus => {
     const record = records.get(member.nodeId);
-    const { weight = 0, serves = [] } = record?.member ?? {};
-    const silence = record === undefined ? 0 : Math.max(0, now - record.seen.since);
+    const { weight = 0, fenced = false, serves = [] } = record?.member ?? {};
+    const silence = record === undefined ? 0 : Math.max(0, Math.round(now - record.seen.since));
     const count = shards.filter(({ owner }) => owner === member.nodeId).length;
-    return { ...member, shards: count, weight, serves, silence };
+    return { ...member, shards: count, weight, fenced, serves, silence };
   }).sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
   const leader = election.leader;
-  const ago = (at: number | undefined): number | undefined => at === undefined ? undefined : now - at;
+  const ago = (at: number | undefined): number | undefined => at === undefined ? undefined : Math.round(now - at);
   return {
+    nodeId: discovery.nodeId,
     nodes,
     leader: leader && { nodeId: leader.nodeId, token: leader.token },
     shards,
@@ -84,8 +96,14 @@ export function statusOf({ discovery, election, distribution }: ClusterNode): Cl
       poll: ago(presence?.watcher.polled),
       nudge: ago(presence?.watcher.nudged),
     },
+    actors,
     unserved: unservedOf(nodes),
   };
+}
+
+/** Who owns a shard, as far as a node knows. */
+export function ownerIn({ table }: Pick<Distribution, "table">, shard: number): string | undefined {
+  return table?.nodes.get(table.rows[shard]?.owner ?? "")?.nodeId;
 }
 
 function unservedOf(nodes: readonly NodeStatus[]): Record<string, string[]> {
@@ -99,11 +117,12 @@ function unservedOf(nodes: readonly NodeStatus[]): Record<string, string[]> {
 
 /** The same as a table for a terminal: a line a node, and what is out of the ordinary. */
 export function statusTable(status: ClusterStatus): string {
-  const { nodes, leader, shards, channels, unserved } = status;
+  const { nodeId: own, nodes, leader, shards, channels, unserved, actors: { waiting, longest } } = status;
+  if (nodes.length === 0) return `${own} is no member at the moment`;
   const moves = shards.filter(({ next }) => next !== undefined);
   const orphans = shards.filter(({ owner }) => owner === undefined);
   const rows = nodes.map(({ nodeId, state, shards: owned, weight, silence, serves }) => [
-    nodeId + (nodeId === leader?.nodeId ? " *" : ""),
+    nodeId + (nodeId === own ? " (this)" : "") + (nodeId === leader?.nodeId ? " *" : ""),
     state,
     String(owned),
     String(weight),
@@ -115,6 +134,12 @@ export function statusTable(status: ClusterStatus): string {
   if (orphans.length > 0) lines.push(`${orphans.length} shards have no owner`);
   for (const { shard, owner, next } of moves) lines.push(`shard ${shard} moves from ${owner} to ${next}`);
   for (const [type, where] of Object.entries(unserved)) lines.push(`${type} is not served by ${where.join(", ")}`);
+  const bare = nodes.filter(({ weight, fenced }) => weight > 0 && !fenced).map(({ nodeId }) => nodeId);
+  if (nodes.some(({ fenced }) => fenced) && bare.length > 0) lines.push(`not fenced: ${bare.join(", ")}`);
+  if (waiting > 0) lines.push(`${waiting} commands wait here`);
+  if (longest !== undefined && longest.milliseconds >= LONG) {
+    lines.push(`a command of ${longest.actorId} takes ${(longest.milliseconds / 1_000).toFixed(1)} s already`);
+  }
   if (channels.store === "away") lines.push("the store takes no writes of this node");
   return lines.join("\n");
 }

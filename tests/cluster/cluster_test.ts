@@ -41,7 +41,9 @@ describe("Cluster", () => {
       const owned = one.shards.filter(({ owner }) => owner === cluster.nodeId).map(({ shard }) => shard);
       assert.deepEqual([...cluster.ownedShards].sort(), owned);
     }
-    assert.match(statusTable(one), /^node +state +shards.*\na/);
+    assert.match(statusTable(one), /^node +state +shards.*\na \(this\)/);
+    assert.deepEqual([one.nodeId, other.nodeId], ["a", "b"]);
+    assert.deepEqual(one.nodes.map(({ fenced }) => fenced), [false, false]);
     assert.match(statusTable(one), /other is not served by b/);
     const { nodeId } = one.leader ?? {};
     const types = new Set(told.map(({ type }) => type));
@@ -50,6 +52,54 @@ describe("Cluster", () => {
     const left = nodeId === "a" ? b : a;
     await until(() => left.ownedShards.size === 4 && left.status().nodes.length === 1);
     await until(() => left.status().leader?.nodeId === left.nodeId);
+    assert.equal(statusTable((nodeId === "a" ? a : b).status()), `${nodeId} is no member at the moment`);
+  });
+
+  it("shows what its actors do, whom it waits for, and who is not fenced", async () => {
+    const namespace = at.namespace();
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 1 });
+    await using a = await Cluster.join(at.nc, { namespace, nodeId: "a", fenced: true });
+    await using b = await Cluster.join(at.nc, { namespace, nodeId: "b" });
+    const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    for (const cluster of [a, b]) {
+      cluster.handle("job", async () => {
+        begun.resolve();
+        await end.promise;
+      });
+    }
+    await until(() => a.ownedShards.size + b.ownedShards.size === 1);
+    const owner = a.ownedShards.size === 1 ? a : b;
+    const jobs = ["job-1", "job-1", "job-2"].map((id) => b.send(id, {}, { timeout: 20_000 }));
+    await begun.promise;
+    await until(() => owner.status().actors.running === 2);
+    const { actors } = owner.status();
+    assert.deepEqual([actors.actors, actors.waiting, actors.running], [2, 1, 2]);
+    assert.equal(actors.longest?.actorId, "job-1");
+    assert.ok(actors.longest.milliseconds >= 0);
+    await until(() => a.status().nodes.every(({ weight }) => weight === 1));
+    const table = statusTable({
+      ...owner.status(),
+      actors: { ...actors, longest: { actorId: "job-1", milliseconds: 6_000 } },
+    });
+    assert.match(table, /^1 commands wait here$/m);
+    assert.match(table, /^a command of job-1 takes 6\.0 s already$/m);
+    assert.match(table, /^not fenced: b$/m);
+    end.resolve();
+    await Promise.all(jobs);
+    assert.deepEqual(owner.status().actors, { actors: 2, waiting: 0, running: 0, longest: undefined });
+  });
+
+  it("is not led by a node that is no candidate", async () => {
+    const namespace = at.namespace();
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 2 });
+    await using sender = await Cluster.join(at.nc, { namespace, nodeId: "sender", candidate: false });
+    assert.throws(() => sender.onLeader(() => {}), { code: "INVALID_ARGUMENT" });
+    sender.onShard(() => {});
+    await until(() => sender.status().nodes[0]?.state === "up" && sender.status().channels.poll !== undefined);
+    assert.equal(sender.status().leader, undefined);
+    await using other = await Cluster.join(at.nc, { namespace, nodeId: "other" });
+    await until(() => sender.ownedShards.size === 2);
+    assert.equal(sender.status().leader?.nodeId, other.nodeId);
   });
 
   it("leaves once, is then closed, and leaves nobody behind", async () => {
@@ -133,6 +183,7 @@ describe("Cluster", () => {
     await until(() => cut.ownedShards.size === 2 && other.ownedShards.size === 2);
     const lost = [...cut.ownedShards];
     steps.length = 0;
+    const told = [gather(cut.changes()), gather(other.changes())] as const;
     network.pause();
     await until(() => cut.ownedShards.size === 0);
     assert.equal(other.ownedShards.size, 2);
@@ -142,6 +193,9 @@ describe("Cluster", () => {
     network.resume();
     await until(() => cut.ownedShards.size === 2 && other.ownedShards.size === 2);
     assert.equal(cut.status().nodes.length, 2);
+    // Who is cut off knows nothing of the others.
+    const suspected = told.map((changes) => changes.flatMap((one) => one.type === "nodeSuspected" ? one.nodeId : []));
+    assert.deepEqual(suspected, [[], ["cut"]]);
   });
 
   it("leaves in the end, also while NATS is away", { skip: ON_DENO_ONLY }, async () => {

@@ -177,7 +177,7 @@ describe("actors of a decider", () => {
     }));
     const sending = town.visitor.send(ACTOR, { add: 1 }, { commandId: "one" });
     await town.clock.pass(4_000);
-    assert.equal(town.network.sent, 3);
+    assert.equal(town.network.sent, 5);
     slow.open();
     assert.equal((await town.clock.until(sending) as AppendResult).duplicate, false);
     assert.equal(appends, 1);

@@ -163,5 +163,13 @@ describe("shards", () => {
     });
     await until(() => begun.size === SHARDS && distribution.ownedShards.size === SHARDS);
     assert.deepEqual([...fences], [true]);
+
+    await using heavier = await NodeDiscovery.join(at.nc, { namespace });
+    await using voter = await LeaderElection.campaign(at.nc, { namespace, name: "mine" });
+    const parts = { namespace, discovery: heavier, election: voter };
+    await assert.rejects(ShardDistribution.join(at.nc, { ...parts, weight: 0 }), { code: "INVALID_ARGUMENT" });
+    await using more = await ShardDistribution.join(at.nc, { ...parts, weight: 3 });
+    await using _more = more.onShard(({ signal }) => new Promise((resolve) => (signal.onabort = () => resolve())));
+    await until(() => more.ownedShards.size === 12 && distribution.ownedShards.size === 4);
   });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { decodeAnswer, encodeCommand } from "../../cluster/command_messages.ts";
 import type { CommandContext } from "../../cluster/served_handler.ts";
-import { FencedError, isAetherError, UnknownOutcomeError } from "../../mod.ts";
+import { FencedError, type HandleOptions, isAetherError, type StandardSchema, UnknownOutcomeError } from "../../mod.ts";
 import { shard, Town } from "./support/town.ts";
 
 const ACTOR = "account-1";
@@ -61,10 +61,42 @@ describe("a handler of commands", () => {
       reasons.push(error.reason.name);
     }
     assert.deepEqual(reasons, ["RangeError", "Error", "Error", "Error", "Error", "Error", "Error"]);
-    results[0] = 1n;
+    results[0] = 1n; // it has run all the same
     const error = await send({ give: 0 }).catch((error: unknown) => error);
+    assert.ok(isAetherError(error, "UNKNOWN_OUTCOME"));
+    assert.ok(isAetherError(error.cause, "INVALID_ARGUMENT"));
+    assert.match(error.cause.message, /^The command ran, and what it gave cannot be told: .*BigInt/i);
+  });
+
+  it("is given what the schema of its commands makes of them; what does not fit is refused, and may come again", async () => {
+    const town = new Town();
+    const house = town.house("a");
+    house.estate.take(HOME);
+    const commands: StandardSchema<unknown, { readonly amount: number }> = {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: (value) => {
+          const amount = Number((value as { readonly amount?: unknown }).amount);
+          return amount > 0 ? { value: { amount } } : { issues: [{ message: "is above 0", path: ["amount"] }] };
+        },
+      },
+    };
+    house.handle("account", ({ amount }, { actorId }) => `${actorId}: ${amount + 1}`, { commands });
+    const send = (command: unknown): Promise<unknown> => town.clock.until(town.visitor.send(ACTOR, command));
+    assert.equal(await send({ amount: "5" }), `${ACTOR}: 6`);
+    const error = await send({ amount: 0 }).catch((error: unknown) => error);
     assert.ok(isAetherError(error, "COMMAND_REJECTED"));
-    assert.equal(error.reason.name, "TypeError");
+    assert.deepEqual(error.reason, {
+      name: "InvalidArgumentError",
+      message: "command.amount: is above 0",
+      code: "INVALID_ARGUMENT",
+    });
+    const wrong = { commands: {} } as unknown as HandleOptions;
+    assert.throws(() => house.handle("other", () => 1, wrong), { code: "INVALID_ARGUMENT" });
+    assert.throws(() => house.handle("other", () => 1, { concurrency: 0 }), { code: "INVALID_ARGUMENT" });
+    const misspelt = { command: commands } as unknown as HandleOptions;
+    assert.throws(() => house.handle("other", () => 1, misspelt), { code: "INVALID_ARGUMENT" });
   });
 
   it("does one command of an actor at a time, and several actors at once", async () => {

@@ -111,6 +111,7 @@ export class Process {
     };
     const nodeId = machine.name;
     this.node = new ClusterNode(ports, {
+      candidate: true,
       nodeId,
       metadata: {},
       weight: this.weight,

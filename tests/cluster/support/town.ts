@@ -1,7 +1,13 @@
 /** Nodes that send each other commands, without NATS and in virtual time. */
 import { CommandServer } from "../../../cluster/command_server.ts";
 import { Router } from "../../../cluster/router.ts";
-import { type Home, serveDecider, serveHandler, type ServeOptions } from "../../../cluster/serve.ts";
+import {
+  type HandleOptions,
+  type Home,
+  serveDecider,
+  serveHandler,
+  type ServeOptions,
+} from "../../../cluster/serve.ts";
 import type { CommandHandler } from "../../../cluster/served_handler.ts";
 import { shardOf } from "../../../store/shard.ts";
 import { type EventStore, InMemoryEventStore } from "../../../mod.ts";
@@ -20,7 +26,11 @@ export interface House {
   readonly router: Router;
   readonly reports: string[];
   serve(store: EventStore, options?: ServeOptions<CounterCommand>): AsyncDisposable;
-  handle(actorType: string, handler: CommandHandler): AsyncDisposable;
+  handle<Command>(
+    actorType: string,
+    handler: CommandHandler<Command>,
+    options?: HandleOptions<Command>,
+  ): AsyncDisposable;
 }
 
 export class Town {
@@ -58,8 +68,8 @@ export class Town {
         const { actorTypes, host } = serveDecider(home, store, counter, { actorType: "counter", ...options });
         return server.add(actorTypes, host);
       },
-      handle(actorType, handler) {
-        const { actorTypes, host } = serveHandler(home, actorType, handler);
+      handle(actorType, handler, options) {
+        const { actorTypes, host } = serveHandler(home, actorType, handler, options);
         return server.add(actorTypes, host);
       },
     };
