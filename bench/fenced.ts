@@ -1,8 +1,10 @@
 /** Appends behind checked fences against appends without, all shards busy at once: one server and three, files. */
+import type { NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { type AppendOptions, type EventStore, JetStreamEventStore, shardOf } from "../mod.ts";
 import { Subjects } from "../store/subjects.ts";
 import { NatsCluster, NatsServer } from "../testing/mod.ts";
+import { bareBatches } from "./bare_batches.ts";
 import { median, type Row } from "./measure.ts";
 
 const NAMESPACE = "bench";
@@ -43,12 +45,37 @@ async function on(name: string, url: string, replicas: number, bar: number, full
         ...(each === 1 && { bar: { text: `≥ ${bar} ×`, met: ratio >= bar } }),
       });
     }
+    rows.push(...await limits(nc, name, subjects, fences, full));
     const alone = await oneAlone(store, fenceOf, full);
     rows.push({ work: `${name}: one append alone, fenced against not`, figure: alone });
     return rows;
   } finally {
     await nc.close();
   }
+}
+
+/** What the server leaves: the same appends in batches of the bare client. */
+async function limits(
+  nc: NatsConnection,
+  name: string,
+  subjects: Subjects,
+  fences: readonly { readonly epoch: number }[],
+  full: boolean,
+): Promise<Row[]> {
+  const payload = new TextEncoder().encode(JSON.stringify([EVENT]));
+  const times = { rounds: full ? 15 : 7, milliseconds: full ? 1_500 : 700 };
+  const of = async (actorType: string, withChecks: boolean): Promise<string> => {
+    const actors = fences.map(({ epoch }, shard) => {
+      const fence = { subject: subjects.ofFence(shard), sequence: epoch };
+      return { subject: subjects.ofActor(`${actorType}-${shard}`, shard), payload, fence };
+    });
+    return perSecond(await bareBatches(nc, actors, { ...times, withChecks }));
+  };
+  const [checked, bare] = [await of("checked", true), await of("bare", false)];
+  return [{
+    work: `${name}: … the bare client, 64 in an atomic batch, one batch after the other`,
+    figure: `${checked} with a check of each fence, ${bare} without any`,
+  }];
 }
 
 interface Speed {
@@ -131,5 +158,9 @@ async function oneAlone(
 }
 
 function text({ rate, p50 }: Speed): string {
-  return `${(Math.round(rate / 100) * 100).toLocaleString("en")}/s, p50 ${p50.toFixed(1)} ms`;
+  return `${perSecond(rate)}, p50 ${p50.toFixed(1)} ms`;
+}
+
+function perSecond(rate: number): string {
+  return `${(Math.round(rate / 100) * 100).toLocaleString("en")}/s`;
 }

@@ -1,6 +1,7 @@
 import { aborted } from "./crew.ts";
 import type { ClusterPorts } from "./ports.ts";
 import type { Presence } from "./presence.ts";
+import { within } from "./within.ts";
 
 /** What is done in a life of a node, until the signal aborts; a life ends only after it has returned. */
 export type Living<Fields extends object> = (presence: Presence<Fields>, signal: AbortSignal) => Promise<void>;
@@ -100,12 +101,12 @@ export class Lives<Fields extends object> {
   }
 
   async #returned(running: ReadonlySet<Promise<void>>): Promise<void> {
-    const done = new AbortController();
-    const all = (async (): Promise<void> => {
+    const all = (async (): Promise<true> => {
       while (running.size > 0) await Promise.all(running);
-      done.abort();
+      return true;
     })();
-    await Promise.race([all, this.#ports.clock.sleep(PATIENCE, done.signal)]);
-    if (!done.signal.aborted) this.#ports.observer?.event?.("workLate", { nodeId: this.#options.nodeId });
+    if (!await within(this.#ports.clock, all, PATIENCE)) {
+      this.#ports.observer?.event?.("workLate", { nodeId: this.#options.nodeId });
+    }
   }
 }

@@ -1,7 +1,6 @@
 /** The bucket of a namespace's cluster: a KV bucket (ADR-8) that `nats kv` reads like any other. */
 import type { NatsConnection } from "@nats-io/nats-core";
 import { StreamConfigError } from "../errors.ts";
-import { Failed, type Failure } from "../store/answer.ts";
 import { DirectGet } from "../store/direct_get.ts";
 import { JetStreamApi } from "../store/jetstream_api.ts";
 import { Operation } from "../store/operation.ts";
@@ -17,9 +16,7 @@ import {
 import { Subjects } from "../store/subjects.ts";
 import { EXPECTED_SEQUENCE, type RawMessage } from "../store/wire.ts";
 import type { Bucket, Entry, Written } from "./bucket.ts";
-
-/** Milliseconds that one answer may take. */
-const TRY = 800;
+import { failureIn, oneTry } from "./nats_try.ts";
 
 /** What is asked for. */
 export interface NatsBucketOptions {
@@ -119,7 +116,7 @@ class NatsBucket implements Bucket {
       payload: utf8.encode(JSON.stringify(value)),
     };
     try {
-      return { kind: "stored", revision: await publish(this.#api, [message], operation(), false) };
+      return { kind: "stored", revision: await publish(this.#api, [message], oneTry(), false) };
     } catch (error) {
       const failure = failureIn(error);
       if (failure.kind === "answer" && failure.meaning === "conflict") {
@@ -133,7 +130,7 @@ class NatsBucket implements Bucket {
 
   async read(key: string): Promise<Entry | "none" | undefined> {
     try {
-      const message = await this.#api.get({ last_by_subj: this.#prefix + key }, operation());
+      const message = await this.#api.get({ last_by_subj: this.#prefix + key }, oneTry());
       return message === undefined ? "none" : this.#entry(message) ?? "none";
     } catch (error) {
       const failure = failureIn(error);
@@ -143,7 +140,7 @@ class NatsBucket implements Bucket {
 
   async readAll(): Promise<readonly Entry[] | undefined> {
     try {
-      const { messages } = await this.#direct.batch({ multi_last: [`${this.#prefix}>`] }, operation());
+      const { messages } = await this.#direct.batch({ multi_last: [`${this.#prefix}>`] }, oneTry());
       return messages.map((message) => this.#entry(message)).filter((entry) => entry !== undefined);
     } catch (error) {
       failureIn(error);
@@ -156,7 +153,7 @@ class NatsBucket implements Bucket {
       const { success } = await this.#api.call<{ success?: boolean }>(
         "STREAM.MSG.DELETE",
         { seq: revision, no_erase: true },
-        operation(),
+        oneTry(),
       );
       return success === true;
     } catch (error) {
@@ -177,7 +174,7 @@ class NatsBucket implements Bucket {
 
   async #isGone(): Promise<boolean> {
     try {
-      await this.#api.call("STREAM.INFO", undefined, operation());
+      await this.#api.call("STREAM.INFO", undefined, oneTry());
       return false;
     } catch (error) {
       const failure = failureIn(error);
@@ -187,17 +184,6 @@ class NatsBucket implements Bucket {
 }
 
 const utf8 = new TextEncoder();
-
-function operation(): Operation {
-  return new Operation(TRY, undefined, TRY);
-}
-
-/** @throws what is no answer of the server, nor the lack of one */
-function failureIn(error: unknown): Failure {
-  if (error instanceof Failed) return error.failure;
-  if (error instanceof Error && "code" in error) return { kind: "silence", description: error.message };
-  throw error;
-}
 
 /** Of `wrong last sequence: N`. */
 function lastSequenceIn({ description }: { readonly description: string }): number | undefined {

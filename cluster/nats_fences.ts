@@ -1,14 +1,10 @@
-import { Failed } from "../store/answer.ts";
 import type { JetStreamApi } from "../store/jetstream_api.ts";
-import { Operation } from "../store/operation.ts";
 import { publish } from "../store/publish.ts";
 import type { Subjects } from "../store/subjects.ts";
 import { EXPECTED_SEQUENCE } from "../store/wire.ts";
 import type { Written } from "./bucket.ts";
 import type { FenceMessage, Fences } from "./fences.ts";
-
-/** Milliseconds that one answer may take. */
-const TRY = 800;
+import { failureIn, oneTry } from "./nats_try.ts";
 
 /** Fences in the stream of events. Each is kept, so that the stream alone shows who owned what when. */
 export class NatsFences implements Fences {
@@ -24,10 +20,11 @@ export class NatsFences implements Fences {
 
   async last(shard: number): Promise<FenceMessage | undefined> {
     try {
-      const message = await this.#api.get({ last_by_subj: this.#subjects.ofFence(shard) }, operation());
+      const message = await this.#api.get({ last_by_subj: this.#subjects.ofFence(shard) }, oneTry());
       return { sequence: message?.sequence ?? 0, nonce: message && nonceIn(message.payload) };
     } catch (error) {
-      return unless(error, undefined);
+      failureIn(error);
+      return undefined;
     }
   }
 
@@ -38,21 +35,12 @@ export class NatsFences implements Fences {
       payload: new TextEncoder().encode(JSON.stringify({ nonce, nodeId: this.#nodeId })),
     };
     try {
-      return { kind: "stored", revision: await publish(this.#api, [message], operation(), false) };
+      return { kind: "stored", revision: await publish(this.#api, [message], oneTry(), false) };
     } catch (error) {
-      return unless(error, { kind: "unknown" });
+      failureIn(error); // whatever it is: it is looked at, and tried again
+      return { kind: "unknown" };
     }
   }
-}
-
-function operation(): Operation {
-  return new Operation(TRY, undefined, TRY);
-}
-
-/** What stands for any failure: it is tried again, and looked at before. @throws what is none */
-function unless<T>(error: unknown, otherwise: T): T {
-  if (error instanceof Failed || error instanceof Error && "code" in error) return otherwise;
-  throw error;
 }
 
 /** Undefined for a fence that no node has written. */

@@ -4,6 +4,7 @@ import type { MemberRecord } from "./member_record.ts";
 import { TABLE } from "./names.ts";
 import type { Presence } from "./presence.ts";
 import { decodeTable, type Row, type Table } from "./table.ts";
+import { within } from "./within.ts";
 
 /** Milliseconds between two tries to write a fence, at most. */
 const FENCE_RETRY = 4;
@@ -221,10 +222,8 @@ export class Ownership {
     if (held.stretch !== undefined) {
       const { over, done } = held.stretch;
       over.abort();
-      const returned = new AbortController();
-      void done.finally(() => returned.abort());
-      await clock.sleep(this.#options.drain, returned.signal);
-      if (!returned.signal.aborted) this.#presence.ports.observer?.event?.("drainLate", { shard, epoch });
+      const returned = await within(clock, done.then(() => true), this.#options.drain);
+      if (!returned) this.#presence.ports.observer?.event?.("drainLate", { shard, epoch });
     }
     if (this.#held.get(shard) !== held) return;
     this.#held.delete(shard);
