@@ -1,48 +1,24 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { it } from "node:test";
 import {
   defineDecider,
   type Event,
-  type EventStore,
   execute,
   type ExecuteOptions,
   type Fence,
   forgetActor,
-  InMemoryEventStore,
   isAetherError,
-  JetStreamEventStore,
   load,
   replay,
   shardOf,
   StateCache,
 } from "../../mod.ts";
 import { rejects } from "../../testing/event_store/scene.ts";
-import { connectedTo } from "../support/servers.ts";
 import { counter, type CounterEvent, wrapped } from "../support/counter.ts";
-
-/** Another writer's event. */
-const added = (by: number) => ({ eventType: "Added", data: { by } }) as const;
-
-describe("execute in memory", () => keepsItsPromises((namespace) => new InMemoryEventStore({ namespace })));
-
-describe("execute on JetStream", () => {
-  const connection = connectedTo();
-  keepsItsPromises((namespace) => JetStreamEventStore.open(connection(), { namespace }));
-});
+import { added, counting, onBothStores, range } from "./support/both_stores.ts";
 
 const isFenced = (error: unknown): boolean => isAetherError(error, "FENCED");
 
-/** How often a store is appended to through it. */
-function counting(store: EventStore): { readonly store: EventStore; count(): number } {
-  let count = 0;
-  const counted = wrapped(store, {
-    append(actorId, events, options) {
-      count++;
-      return store.append(actorId, events, options) as never;
-    },
-  });
-  return { store: counted, count: () => count };
-}
 it("defineDecider refuses what is no decider, and policies of snapshots that make no sense", () => {
   const refused = (decider: object, argument: string): void =>
     assert.throws(() => defineDecider(decider as typeof counter), { code: "INVALID_ARGUMENT", argument });
@@ -61,15 +37,7 @@ it("defineDecider refuses what is no decider, and policies of snapshots that mak
   assert.ok(defineDecider({ ...counter, snapshot: { schemaVersion: 1, every: 100, after: undefined } }));
 });
 
-function keepsItsPromises(open: (namespace: string) => EventStore | Promise<EventStore>): void {
-  let count = 0;
-  const promises = (name: string, keep: (store: EventStore) => Promise<void>): void => {
-    it(name, async () => {
-      await using store = await open(`execute-${count++}`);
-      await keep(store);
-    });
-  };
-
+onBothStores("execute", (promises) => {
   promises("decides on the state of all events, and gives the new one", async (store) => {
     await execute(store, counter, "counter-1", { add: 2 });
     const executed = await execute(store, counter, "counter-1", { add: 3, times: 2 });
@@ -202,130 +170,6 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
     await assert.rejects(load(store, broken, "counter-1"), fails);
   });
 
-  promises("decides again on what others wrote meanwhile, and counts how often", async (store) => {
-    let lost = 0;
-    const racing = wrapped(store, {
-      async append(...args) {
-        if (lost++ < 2) await store.append("counter-1", [added(10)]);
-        return await store.append(...args);
-      },
-    });
-    const { state, version, retries } = await execute(racing, counter, "counter-1", { add: 1 });
-    assert.deepEqual([state.sum, version, retries], [21, 3, 2]);
-  });
-
-  promises("reads on a conflict only what it missed", async (store) => {
-    await store.append("counter-1", Array.from({ length: 50 }, () => added(1)));
-    const reads: unknown[] = [];
-    let lost = 0;
-    const racing = wrapped(store, {
-      async append(...args) {
-        if (lost++ < 1) await store.append("counter-1", [added(10)]);
-        return await store.append(...args);
-      },
-      async *readActor(actorId, options) {
-        let events = 0;
-        for await (const commit of store.readActor(actorId, options)) {
-          events += commit.events.length;
-          yield commit as never;
-        }
-        reads.push(events);
-      },
-    });
-    assert.equal((await execute(racing, counter, "counter-1", { add: 1 })).state.sum, 61);
-    assert.deepEqual(reads, [50, 1]);
-  });
-
-  promises("gives up after so many retries, with the conflict", async (store) => {
-    const losing = wrapped(store, {
-      async append(...args) {
-        await store.append("counter-1", [added(1)]);
-        return await store.append(...args);
-      },
-    });
-    await assert.rejects(
-      execute(losing, counter, "counter-1", { add: 1 }, { retries: 2 }),
-      (error) => isAetherError(error, "VERSION_CONFLICT") && error.expectedVersion === 2 && error.actualVersion === 3,
-    );
-    assert.equal(await store.getLatestVersion("counter-1"), 3);
-  });
-
-  promises("lets 64 commands at once on one actor all succeed", async (store) => {
-    const executed = await Promise.all(
-      Array.from({ length: 64 }, () => execute(store, counter, "counter-1", { add: 1 })),
-    );
-    assert.deepEqual(executed.map(({ version }) => version).toSorted((a, b) => a - b), range(1, 64));
-    for (const { version, state, retries } of executed) assert.deepEqual([state.sum, retries], [version, 0]);
-  });
-
-  promises("a queue goes on behind a command that is refused or aborted", async (store) => {
-    const stop = new AbortController();
-    const results = [
-      execute(store, counter, "counter-1", { add: 1 }),
-      execute(store, counter, "counter-1", { add: -5 }),
-      execute(store, counter, "counter-1", { add: 100 }, { signal: stop.signal }),
-      execute(store, counter, "counter-1", { add: 2 }),
-    ];
-    stop.abort(new Error("stopped"));
-    const [first, refused, aborted, last] = await Promise.allSettled(results);
-    assert.equal(first?.status, "fulfilled");
-    assert.ok(refused?.status === "rejected" && refused.reason instanceof RangeError);
-    assert.ok(aborted?.status === "rejected" && aborted.reason.message === "stopped");
-    assert.ok(last?.status === "fulfilled" && last.value.state.sum === 3);
-  });
-
-  promises("a repeated command appends once, and gives what it did the first time", async (store) => {
-    const first = await execute(store, counter, "counter-1", { add: 5, times: 2 }, { commandId: "c-1" });
-    await execute(store, counter, "counter-1", { add: 7 });
-    let decided = false;
-    const watched = {
-      ...counter,
-      decide(): never {
-        decided = true;
-        throw new Error("decided again");
-      },
-    };
-    const again = await execute(store, watched, "counter-1", { add: 5, times: 2 }, { commandId: "c-1" });
-    assert.ok(!decided);
-    const { version, position, events } = first;
-    assert.deepEqual(again, {
-      actorId: "counter-1",
-      version,
-      position,
-      events,
-      duplicate: true,
-      state: { sum: 17, events: 3 },
-      retries: 0,
-    });
-    assert.equal(events[0]?.metadata?.commandId, "c-1");
-    assert.equal(events[1]?.metadata?.commandId, undefined);
-  });
-
-  promises("finds a repeated command among what it missed, before it decides again", async (store) => {
-    const racing = wrapped(store, {
-      async append(...args) {
-        await execute(store, counter, "counter-1", { add: 5 }, { commandId: "c-1" }); // the same, elsewhere
-        return await store.append(...args);
-      },
-    });
-    const other = { ...counter }; // another process has another queue: here another store does
-    const { duplicate, version, retries } = await execute(racing, other, "counter-1", { add: 5 }, { commandId: "c-1" });
-    assert.deepEqual([duplicate, version, retries], [true, 1, 1]);
-    assert.equal(await store.getLatestVersion("counter-1"), 1);
-  });
-
-  promises("64 deliveries of one command append once", async (store) => {
-    const stores = Array.from({ length: 4 }, () => wrapped(store, {})); // each with a queue of its own
-    const executed = await Promise.all(
-      Array.from({ length: 64 }, (_, index) => {
-        return execute(stores[index % 4] as EventStore, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
-      }),
-    );
-    assert.equal(executed.filter(({ duplicate }) => !duplicate).length, 1);
-    assert.deepEqual(new Set(executed.map(({ version }) => version)), new Set([1]));
-    assert.equal((await store.getEvents("counter-1")).length, 1);
-  });
-
   promises(
     "with a cache a command on a known actor reads nothing, and is right when the state is old",
     async (store) => {
@@ -359,16 +203,6 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
       assert.equal(reads, before + 3);
     },
   );
-
-  promises("with a cache a repeated command is known too", async (store) => {
-    const cache = new StateCache();
-    await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: "c-1" });
-    for (let index = 0; index < 99; index++) {
-      await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: `more-${index}` });
-    }
-    const again = await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: "c-1" });
-    assert.deepEqual([again.duplicate, again.version, again.state.sum], [true, 1, 100]);
-  });
 
   promises("refuses a deleted actor, whatever was known of it", async (store) => {
     const cache = new StateCache();
@@ -430,40 +264,6 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
     assert.equal(await store.position(), 0);
   });
 
-  promises("the state behind events that were stored before is that of what is stored", async (store) => {
-    // The decider names its events, and decides otherwise the second time.
-    const naming = {
-      ...counter,
-      decide: ({ add }: { add: number }) => ({ eventType: "Added", id: "e-1", data: { by: add } }) as const,
-    };
-    const cache = new StateCache();
-    await execute(store, counter, "counter-1", { add: 1 }, { cache });
-    await execute(wrapped(store, {}), naming, "counter-1", { add: 10 });
-    await execute(store, naming, "counter-2", { add: 0 }, { cache });
-    const racing = wrapped(store, {
-      async append(...args) {
-        await execute(store, naming, "counter-3", { add: 10 });
-        await store.append("counter-3", [added(7)]);
-        return await store.append(...args);
-      },
-    });
-    const { duplicate, state, events } = await execute(racing, naming, "counter-3", { add: 500 }, { cache });
-    assert.deepEqual([duplicate, state, events[0]?.data], [true, { sum: 17, events: 2 }, { by: 10 }]);
-    const again = await execute(racing, counter, "counter-3", { add: 0 }, { cache });
-    assert.deepEqual(again.state, (await load(store, counter, "counter-3")).state);
-  });
-
-  promises("a repeated command gives the state as of now, also from a cache", async (store) => {
-    const cache = new StateCache();
-    await execute(store, counter, "counter-1", { add: 1 }, { cache, commandId: "c-1" });
-    await store.append("counter-1", [added(10)]); // another process
-    const { duplicate, version, state } = await execute(store, counter, "counter-1", { add: 1 }, {
-      cache,
-      commandId: "c-1",
-    });
-    assert.deepEqual([duplicate, version, state.sum], [true, 1, 11]);
-  });
-
   promises(
     "a cache that was told to forget an actor does not learn of it from a command that was under way",
     async (store) => {
@@ -519,46 +319,6 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
     );
   });
 
-  promises("says after how many retries it gave up", async (store) => {
-    const contested = wrapped(store, {
-      async append(...args) {
-        await store.append("counter-1", [added(1)]);
-        return await store.append(...args);
-      },
-    });
-    const executing = execute(contested, counter, "counter-1", { add: 1 }, { retries: 1 });
-    await assert.rejects(executing, /is at version 2, not 1, after 1 retry \(the option `retries`\)$/);
-  });
-
-  promises("takes no odd id of an append for a command's", async (store) => {
-    await store.append("counter-1", [{ ...added(1), metadata: { commandId: "" } }]);
-    const { state, duplicate } = await execute(store, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
-    assert.deepEqual([state.sum, duplicate], [2, false]);
-    for (const nothing of [[null], [undefined], undefined, null, 7]) {
-      const odd = { ...counter, decide: () => nothing as never };
-      const wrong = (error: unknown): boolean =>
-        isAetherError(error, "INVALID_ARGUMENT") && error.argument === "decide";
-      await assert.rejects(execute(store, odd, "counter-1", { add: 1 }), wrong);
-    }
-  });
-
-  promises("says the command's id where the outcome is unknown", async (store) => {
-    const stop = new AbortController();
-    const silent = wrapped(store, {
-      async append(...args) {
-        await store.append(...args);
-        const { UnknownOutcomeError } = await import("../../mod.ts");
-        throw new UnknownOutcomeError({ actorIds: ["counter-1"], eventIds: ["e-1"] }, { cause: "why" });
-      },
-    });
-    await assert.rejects(
-      execute(silent, counter, "counter-1", { add: 1 }, { commandId: "c-1", signal: stop.signal }),
-      (error) => isAetherError(error, "UNKNOWN_OUTCOME") && error.commandId === "c-1" && error.cause === "why",
-    );
-    const { duplicate, state } = await execute(store, counter, "counter-1", { add: 1 }, { commandId: "c-1" });
-    assert.deepEqual([duplicate, state.sum], [true, 1]);
-  });
-
   promises("tells an observer how it ended", async (store) => {
     const told: unknown[] = [];
     const observer = {
@@ -606,8 +366,4 @@ function keepsItsPromises(open: (namespace: string) => EventStore | Promise<Even
     const { version, state } = await execute(store, counter, "counter-1", { add: 1 });
     assert.deepEqual([version, state], [8, { sum: 8, events: 2 }]);
   });
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
-}
+});
