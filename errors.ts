@@ -94,8 +94,8 @@ export interface ErrorFields {
     readonly commandId: string;
     readonly reason: { readonly name: string; readonly message: string; readonly code?: string };
   };
-  /** Too many commands wait for one actor. */
-  OVERLOADED: { readonly shard: number; readonly limit: number };
+  /** Too many commands wait for one actor, or too many actors have something to do. */
+  OVERLOADED: { readonly shard: number; readonly limit: number; readonly of: "commands" | "actors" };
   /** The owner of the shard serves no such actor type. */
   NO_HANDLER: { readonly actorType: string; readonly nodeId: string };
   /** `evolve` threw, or gave undefined. */
@@ -133,7 +133,7 @@ const FIELDS: { readonly [C in ErrorCode]: readonly (keyof ErrorFields[C] & stri
   CLUSTER_CONFIG: ["differences"],
   NODE_ID_IN_USE: ["nodeId"],
   COMMAND_REJECTED: ["actorId", "commandId", "reason"],
-  OVERLOADED: ["shard", "limit"],
+  OVERLOADED: ["shard", "limit", "of"],
   NO_HANDLER: ["actorType", "nodeId"],
   REPLAY: ["actorId", "version", "eventType"],
 };
@@ -240,15 +240,19 @@ export class UnknownOutcomeError extends AetherError<"UNKNOWN_OUTCOME"> {
   /** Of the command, if it had one. */
   declare readonly commandId?: string;
 
-  /** From the facts. */
-  constructor(fields: ErrorFields["UNKNOWN_OUTCOME"], options?: ErrorOptions) {
-    super(
-      "UNKNOWN_OUTCOME",
-      fields,
-      `Whether the write to ${fields.actorIds.join(", ")} is stored is unknown: ${remedyOf(fields)}`,
-      options,
-    );
+  /** From the facts; `problem`: where more is known than that. */
+  constructor(fields: ErrorFields["UNKNOWN_OUTCOME"], options?: ErrorOptions, problem: string = problemOf(fields)) {
+    super("UNKNOWN_OUTCOME", fields, problem, options);
   }
+}
+
+/** A command of which nobody knows what it wrote, or a write. */
+function problemOf(fields: ErrorFields["UNKNOWN_OUTCOME"]): string {
+  const { actorIds, eventIds, commandId } = fields;
+  const what = commandId !== undefined && eventIds.length === 0
+    ? `What became of the command to ${actorIds.join(", ")}`
+    : `Whether the write to ${actorIds.join(", ")} is stored`;
+  return `${what} is unknown: ${remedyOf(fields)}`;
 }
 
 /** How such a write is repeated. */
@@ -655,18 +659,24 @@ export class CommandRejectedError extends AetherError<"COMMAND_REJECTED"> {
   }
 }
 
-/** Too many commands wait for the actor: this one did not run. */
+/** Too many commands wait for the actor, or too many actors are at work on its owner: this one did not run. */
 export class OverloadedError extends AetherError<"OVERLOADED"> {
   /** The code of the class. */
   static readonly code = "OVERLOADED";
   /** Of the actor. */
   declare readonly shard: number;
-  /** How many may wait. */
+  /** How many may wait, or be at work. */
   declare readonly limit: number;
+  /** Of what there are so many. */
+  declare readonly of: "commands" | "actors";
 
   /** From the facts. */
   constructor(fields: ErrorFields["OVERLOADED"], options?: ErrorOptions) {
-    super("OVERLOADED", fields, `${fields.limit} commands wait for an actor of shard ${fields.shard} already`, options);
+    const { shard, limit, of } = fields;
+    const problem = of === "commands"
+      ? `${limit} commands wait for an actor of shard ${shard} already`
+      : `${limit} actors are at work on the owner of shard ${shard} already`;
+    super("OVERLOADED", fields, `${problem}: the command did not run`, options);
   }
 }
 

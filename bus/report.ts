@@ -1,6 +1,7 @@
 /** Where the errors of subscribers go that they do not take themselves. */
 import type { Event } from "../event.ts";
 import { type Attributes, harmless, type Observer } from "../store/observer.ts";
+import { textOf, toConsole } from "../store/report.ts";
 
 /** What a bus reports: to its observer, and errors to the console where there is none. */
 export class Report {
@@ -25,27 +26,13 @@ export class Report {
       return this.event("subscriberError", { callback, ...of, error: textOf(error) });
     }
     const at = event === undefined ? "" : ` at ${event.eventType} of ${event.actorId}`;
-    const what = `Bus ${this.#namespace}: ${callback} failed${at}:`;
-    try {
-      console.error(what, error);
-    } catch {
-      console.error(what, textOf(error)); // Deno shows no proxy that was revoked
-    }
+    toConsole(`Bus ${this.#namespace}: ${callback} failed${at}:`, error);
   }
 
   /** A message that was published and did not pass the server. */
   refused(subject: string, error: Error): void {
     if (this.#observes) this.event("publishRefused", { subject });
     else console.error(`Bus ${this.#namespace}: the server refused what was published:`, error);
-  }
-}
-
-/** Anything may be thrown, also what cannot be made a text of. */
-function textOf(error: unknown): string {
-  try {
-    return String(error);
-  } catch {
-    return "something that has no text";
   }
 }
 

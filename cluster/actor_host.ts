@@ -125,9 +125,13 @@ export class ActorHost {
     }
     if (this.#over.signal.aborted) return told({ answer: { kind: "notOwner" } });
     const resident = this.#residents.get(actorId) ?? this.#admit(actorId, tenure.shard);
-    if (resident === undefined) return told({ answer: { kind: "overloaded", limit: this.#limits.actors } });
+    if (resident === undefined) {
+      return told({ answer: { kind: "overloaded", limit: this.#limits.actors, of: "actors" } });
+    }
     const task = new Task({ actorId, command, commandId, metadata, tenure, until, patience: left });
-    if (!resident.mailbox.put(task)) return told({ answer: { kind: "overloaded", limit: this.#limits.mailbox } });
+    if (!resident.mailbox.put(task)) {
+      return told({ answer: { kind: "overloaded", limit: this.#limits.mailbox, of: "commands" } });
+    }
     if (resident.current === undefined) void this.#work(actorId, resident);
     return task.outcome;
   }
@@ -191,7 +195,7 @@ export class ActorHost {
     // A sender that waits no more gets nothing done that it does not know of.
     if (!tenure.isOpen || this.#parts.clock.now() > until) return task.settle({ answer: { kind: "notOwner" } });
     tenure.begin(task);
-    const outcome = await actor.run(task).catch((error) => outcomeOf(failed(error)));
+    const outcome = tenure.fitting(task.actorId, await actor.run(task).catch((error) => outcomeOf(failed(error))));
     this.#remember(task, outcome);
     task.settle(outcome); // in one go with what is remembered: a copy that comes now finds one or the other
     tenure.end(task);

@@ -18,12 +18,12 @@ import { ClusterChanges, type ClusterEvent } from "./cluster_changes.ts";
 import { CommandServer } from "./command_server.ts";
 import { NatsCommands } from "./nats_commands.ts";
 import { NatsFences } from "./nats_fences.ts";
-import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts } from "./nats_ports.ts";
 import { ClusterNode } from "./node.ts";
 import { checkFacts, checkNodeId, checkShares, checkSwitch, SHARE_NAMES, type ShareOptions } from "./node_options.ts";
 import { OwnedShards } from "./owned_shards.ts";
 import type { OwnedShard } from "./ownership.ts";
-import { Router, type SendOptions } from "./router.ts";
+import { type Owner, Router, type SendOptions } from "./router.ts";
 import { type HandleOptions, type Home, serveDecider, serveHandler, type ServeOptions } from "./serve.ts";
 import type { CommandHandler } from "./served_handler.ts";
 import { type ClusterStatus, ownerIn, statusOf } from "./status.ts";
@@ -75,6 +75,7 @@ export class Cluster implements AsyncDisposable {
   readonly #close: () => Promise<void>;
   readonly #isCandidate: boolean;
   readonly #ended = new AbortController();
+  #left: Promise<void> | undefined;
   /** Aborts once it has left. */
   readonly #gone = new AbortController();
 
@@ -87,7 +88,7 @@ export class Cluster implements AsyncDisposable {
     this.#node = node;
     this.#home = home;
     this.#server = new CommandServer({ clock, commands, distribution, discovery, shards, observer });
-    const ownerOf = (shard: number): string | undefined => ownerIn(distribution, shard);
+    const ownerOf = (shard: number): Owner | undefined => ownerIn(node, shard);
     this.#router = new Router({ clock, commands, shards, local: this.#server, ownerOf });
     this.#changes = new ClusterChanges(node);
     this.#isCandidate = isCandidate;
@@ -101,7 +102,7 @@ export class Cluster implements AsyncDisposable {
    *
    * @throws {NodeIdInUseError} if another node that has this id is alive
    * @throws {ClusterConfigError} if the others have another number of shards, or another protocol
-   * @throws {StreamConfigError} {@linkcode InvalidNamespaceError} {@linkcode InvalidArgumentError}
+   * @throws {StreamConfigError} {@linkcode InvalidNamespaceError} {@linkcode InvalidArgumentError} {@linkcode ClosedError}
    * @throws {UnsupportedServerError} before 2.12
    * @throws {UnavailableError} without JetStream or a server that answers in time
    */
@@ -111,7 +112,7 @@ export class Cluster implements AsyncDisposable {
     const metadata = checkFacts(options.metadata);
     const shares = checkShares(options);
     const candidate = checkSwitch("candidate", options.candidate, true);
-    const { replicas, signal = NEVER } = options;
+    const { replicas } = options;
     const { ports, namespace, timeout, prefix, ...opened } = natsPorts(nc, options);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const { clock, observer } = ports;
@@ -122,12 +123,15 @@ export class Cluster implements AsyncDisposable {
       await opened[Symbol.asyncDispose]();
     };
     try {
-      const operation = new Operation(timeout, options.signal);
-      const shards = await openStream(api, namespace, { shards: undefined, replicas, create: true }, operation);
-      const fences = new NatsFences(api, new Subjects(namespace, shards), nodeId);
-      const settings = { nodeId, metadata, shards, ...shares, candidate };
-      const node = new ClusterNode({ ...ports, fences }, settings);
-      await node.join(signal);
+      const { node, shards } = await opened.inTime(async (signal) => {
+        const operation = new Operation(timeout, signal);
+        const shards = await openStream(api, namespace, { shards: undefined, replicas, create: true }, operation);
+        const fences = new NatsFences(api, new Subjects(namespace, shards), nodeId);
+        const settings = { nodeId, metadata, shards, ...shares, candidate };
+        const node = new ClusterNode({ ...ports, fences }, settings);
+        await node.join(signal);
+        return { node, shards };
+      });
       const home = { clock, namespace, shards };
       const cluster = new Cluster({ node, home, commands, observer, isCandidate: candidate, close });
       // Without its connection it can do nothing more, not even say good-bye.
@@ -181,6 +185,8 @@ export class Cluster implements AsyncDisposable {
     return this.#server.add(actorTypes, host);
   }
 
+  /** To what is handled without a decider; gives what the handler gave, as JSON has it. */
+  send(actorId: string, command: unknown, options?: SendOptions): Promise<unknown>;
   /**
    * To the owner of the actor's shard, wherever it is; the decider only lends its types. Tried again while the shard moves,
    * under one command id: what a command appends is stored once. The order of several is that in which they are awaited.
@@ -196,8 +202,6 @@ export class Cluster implements AsyncDisposable {
     command: NoInfer<Command>,
     options?: SendOptions,
   ): Promise<AppendResult<E>>;
-  /** The same for what is handled without a decider; gives what the handler gave, as JSON has it. */
-  send(actorId: string, command: unknown, options?: SendOptions): Promise<unknown>;
   async send(first: unknown, ...rest: readonly unknown[]): Promise<unknown> {
     this.#ended.signal.throwIfAborted();
     const [actorId, command, options] = typeof first === "string" ? [first, ...rest] : rest;
@@ -244,8 +248,11 @@ export class Cluster implements AsyncDisposable {
    */
   async leave(options: { readonly timeout?: number | undefined } = {}): Promise<void> {
     checkOptionNames("leave", options, LEAVE);
-    if (this.#ended.signal.aborted) return;
     const timeout = whole("timeout", options.timeout, 30_000);
+    await (this.#left ??= this.#leave(timeout));
+  }
+
+  async #leave(timeout: number): Promise<void> {
     this.#ended.abort(new ClosedError({ what: `The cluster's node ${this.nodeId}` }));
     // Commands of shards that nobody takes end while they are this node's still.
     await this.#node.leave(timeout, () => this.#server[Symbol.asyncDispose]());

@@ -33,8 +33,8 @@ export type Answer =
   | { readonly kind: "notOwner" }
   /** This try did not run: the store took no writes. */
   | { readonly kind: "unavailable"; readonly reason: string }
-  /** This try did not run: so many wait already. */
-  | { readonly kind: "overloaded"; readonly limit: number }
+  /** This try did not run: so many commands of its actor wait already, or so many actors have something to do. */
+  | { readonly kind: "overloaded"; readonly limit: number; readonly of: "commands" | "actors" }
   /** This try did not run: nobody there serves the actor's type. */
   | { readonly kind: "noHandler"; readonly nodeId: string }
   /** This try did not run here: it was not understood. */
@@ -114,7 +114,7 @@ function parse(body: string): Fields | undefined {
   }
 }
 
-function isAnswer({ kind, reason, limit, nodeId, problem }: Fields): boolean {
+function isAnswer({ kind, reason, limit, of, nodeId, problem }: Fields): boolean {
   switch (kind) {
     case "result":
     case "notOwner":
@@ -126,7 +126,7 @@ function isAnswer({ kind, reason, limit, nodeId, problem }: Fields): boolean {
     case "unavailable":
       return typeof reason === "string";
     case "overloaded":
-      return isNumber(limit);
+      return isNumber(limit) && (of === "commands" || of === "actors");
     case "noHandler":
       return typeof nodeId === "string";
     case "untold":

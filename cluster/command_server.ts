@@ -11,11 +11,14 @@ import type { Discovery } from "./discovery.ts";
 import type { Distribution } from "./distribution.ts";
 import type { OwnedShard } from "./ownership.ts";
 import type { Outcome } from "./task.ts";
-import { Tenure } from "./tenure.ts";
+import { type Fitting, Tenure } from "./tenure.ts";
 import { within } from "./within.ts";
 
 /** Milliseconds between two looks at whether it is worth waiting until all that is on the wire has come. */
 const LOOK = 25;
+
+/** Bytes that an answer takes more where it is given again. */
+const MARGIN = 32;
 
 const NOT_OWNER = encodeAnswer({ kind: "notOwner" });
 const MALFORMED = encodeAnswer({ kind: "malformed" });
@@ -35,6 +38,8 @@ export interface CommandServerParts {
 export class CommandServer implements AsyncDisposable {
   readonly #parts: CommandServerParts;
   readonly #hosts = new Map<string, ActorHost>();
+  /** Types whose last commands still run. */
+  readonly #closing = new Set<string>();
   readonly #tenures = new Map<number, Tenure>();
   readonly #changes: Disposable;
   #work: AsyncDisposable | undefined;
@@ -68,9 +73,13 @@ export class CommandServer implements AsyncDisposable {
       [Symbol.asyncDispose]: async (): Promise<void> => {
         if (isDisposed) return;
         isDisposed = true;
-        for (const actorType of actorTypes) this.#hosts.delete(actorType);
+        for (const actorType of actorTypes) {
+          this.#hosts.delete(actorType);
+          this.#closing.add(actorType);
+        }
         this.#announce();
         await host.close();
+        for (const actorType of actorTypes) this.#closing.delete(actorType);
         if (this.#hosts.size === 0) await this.#stop();
       },
     };
@@ -101,7 +110,7 @@ export class CommandServer implements AsyncDisposable {
     if (!tenure?.isOpen) return NOT_OWNER;
     const remembered = tenure.outcomes.get(actorId, commandId, this.#parts.clock.now());
     if (remembered !== undefined) {
-      return this.#fitting(remembered.isStored ? asDuplicate(remembered.body) : remembered.body);
+      return remembered.isStored ? asDuplicate(remembered.body) : remembered.body;
     }
     const host = this.#hosts.get(actorTypeOf(actorId));
     if (host === undefined) return encodeAnswer({ kind: "noHandler", nodeId: this.#parts.discovery.nodeId });
@@ -126,23 +135,25 @@ export class CommandServer implements AsyncDisposable {
 
   /** What no write proves is answered only while nobody else can own the shard. */
   #reply(tenure: Tenure, { body, otherwise }: Outcome): string {
-    return otherwise !== undefined && !tenure.holds ? otherwise : this.#fitting(body);
+    return otherwise !== undefined && !tenure.holds ? otherwise : body;
   }
 
-  /** What is too large for a message is not lost in silence. */
-  #fitting(body: string): string {
+  /** What is too large for a message, or no JSON, is not lost in silence. */
+  readonly #fitting: Fitting = (actorId, outcome) => {
     const { maxSize } = this.#parts.commands;
-    const size = excessOf(body, maxSize);
-    if (size === undefined) return body;
-    return encodeAnswer({ kind: "untold", problem: `it takes ${size} bytes, ${maxSize} are allowed` });
-  }
+    const size = excessOf(outcome.body, maxSize - MARGIN);
+    const problem = size === undefined ? outcome.problem : `it takes ${size} bytes, ${maxSize - MARGIN} are allowed`;
+    if (problem === undefined) return outcome;
+    this.#parts.observer?.event?.("resultUntold", { actorId, problem });
+    return size === undefined ? outcome : { ...outcome, body: encodeAnswer({ kind: "untold", problem }), problem };
+  };
 
   /** The work of one shard in one stretch. */
   readonly #serve = async ({ shard, fence, signal }: OwnedShard): Promise<void> => {
     const { clock, commands, distribution } = this.#parts;
     const before = this.#tenures.get(shard);
     const outcomes = before?.fence.epoch === fence.epoch ? before.outcomes : undefined;
-    const tenure = new Tenure(fence, distribution, outcomes);
+    const tenure = new Tenure(fence, distribution, this.#fitting, outcomes);
     this.#tenures.set(shard, tenure);
     const opening = commands.serve(shard, (body) => this.handle(shard, body));
     try {
@@ -183,7 +194,8 @@ export class CommandServer implements AsyncDisposable {
     if (typeof actorType !== "string" || actorType === "" || actorTypeOf(actorType) !== actorType) {
       throw new InvalidArgumentError({ argument: "actorType" }, `There are no actors of the type ${String(actorType)}`);
     }
-    if (!this.#hosts.has(actorType)) return;
-    throw new InvalidArgumentError({ argument: "actorType" }, `Actors of the type ${actorType} are served already`);
+    if (!this.#hosts.has(actorType) && !this.#closing.has(actorType)) return;
+    const until = this.#closing.has(actorType) ? "still: await the disposal" : "already";
+    throw new InvalidArgumentError({ argument: "actorType" }, `Actors of the type ${actorType} are served ${until}`);
   }
 }

@@ -4,8 +4,8 @@
 export type CommandAnswer =
   /** Of the owner, or of a node that was the owner until a moment ago. */
   | { readonly kind: "answer"; readonly body: string }
-  /** Nobody was there, or nothing was sent: it certainly did not run. */
-  | { readonly kind: "absent" }
+  /** Nobody was there; or nothing was sent, and why: it certainly did not run. */
+  | { readonly kind: "absent"; readonly reason?: string | undefined }
   /** It may run, now or later. */
   | { readonly kind: "silence" };
 

@@ -13,10 +13,10 @@ export interface Shift {
 export type Work<S extends Shift> = (shift: S) => Promise<void> | void;
 
 /** What a crew needs. */
-export interface CrewOptions {
+export interface CrewOptions<S extends Shift> {
   readonly clock: Clock;
   /** Told of what work fails with, but for the end of a shift. */
-  onError(error: unknown): void;
+  onError(error: unknown, shift: S): void;
 }
 
 /** One kind of work, and where it is done. */
@@ -32,11 +32,11 @@ class Post<S extends Shift> {
 
 /** Work of several kinds, each of it done in every shift. */
 export class Crew<S extends Shift> {
-  readonly #options: CrewOptions;
+  readonly #options: CrewOptions<S>;
   readonly #posts = new Set<Post<S>>();
   readonly #shifts = new Map<S, Set<Promise<void>>>();
 
-  constructor(options: CrewOptions) {
+  constructor(options: CrewOptions<S>) {
     this.#options = options;
   }
 
@@ -92,7 +92,7 @@ export class Crew<S extends Shift> {
           return await work({ ...shift, signal: own.signal });
         } catch (error) {
           if (hasReturned(error, own.signal)) return;
-          this.#options.onError(error);
+          this.#options.onError(error, shift);
           await this.#options.clock.sleep(PAUSE, own.signal);
         }
       }

@@ -91,6 +91,8 @@ export class Discovery {
       if (presence.watcher.polled !== undefined) return;
       await presence.timeline.clock.sleep(FIRST, signal);
     }
+    await this.#lives.end();
+    signal.throwIfAborted();
   }
 
   /** Tells the others what this node does for them: at once, and in every life to come. */

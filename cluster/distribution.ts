@@ -42,12 +42,13 @@ export class Distribution implements AsyncDisposable {
   #ownership: Ownership | undefined;
 
   constructor(parts: DistributionParts, options: DistributionOptions) {
-    const { ports: { clock, observer }, discovery, election } = parts;
+    const { ports, discovery, election } = parts;
+    const { nodeId } = discovery;
     this.#parts = parts;
     this.#options = options;
     this.#crew = new Crew({
-      clock,
-      onError: (error) => observer?.event?.("shardWorkFailed", { nodeId: discovery.nodeId, error: String(error) }),
+      clock: ports.clock,
+      onError: (error, { shard }) => ports.workFailed("shardWorkFailed", { nodeId, shard }, error),
     });
     discovery.describe({ weight: options.weight, fenced: options.checked });
     this.#living = discovery.each((presence, signal) => this.#live(presence, signal));
@@ -109,11 +110,15 @@ export class Distribution implements AsyncDisposable {
 
   /** Gives all shards up, as long as there is somebody to take them; false if that took too long. */
   async release(signal: AbortSignal): Promise<boolean> {
-    const { discovery, ports: { clock } } = this.#parts;
+    const { discovery, election, ports: { clock } } = this.#parts;
+    let led = clock.now();
     const { presence } = discovery;
     if (presence === undefined) return true;
     void presence.lease.set({ state: "leaving" });
     while (!signal.aborted && discovery.presence === presence) {
+      if (!presence.lease.isValid()) return false; // the shards are not this node's to hand over any more
+      if (election.leader !== undefined) led = clock.now();
+      if (clock.now() - led > LEADERLESS) return false; // nobody who could hand them over
       if (!this.#hasTakers(presence) || this.#ownership === undefined || !this.#holdsAny(presence)) return true;
       await clock.sleep(RELEASE_LOOK, signal);
     }
@@ -157,5 +162,7 @@ export class Distribution implements AsyncDisposable {
   }
 }
 
+/** Milliseconds without a leader after which none is waited for: one is elected as soon as there is a candidate. */
+const LEADERLESS = 2_000;
 /** Milliseconds between two looks at what is still to be given up. */
 const RELEASE_LOOK = 20;

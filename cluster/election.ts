@@ -37,7 +37,7 @@ export class Election {
     this.#nodeId = nodeId;
     this.#crew = new Crew({
       clock: ports.clock,
-      onError: (error) => ports.observer?.event?.("leaderWorkFailed", { election: name, error: String(error) }),
+      onError: (error) => ports.workFailed("leaderWorkFailed", { nodeId, election: name }, error),
     });
     this.#living = lives.each((presence, signal) => this.#live(presence, signal));
   }

@@ -30,28 +30,31 @@ interface CandidateRecord {
 }
 
 /** What an election is made of, for the parts that build on it. */
-interface Core extends NatsPorts {
+export interface ElectionCore extends NatsPorts {
   readonly election: Election;
   readonly lives: Lives<CandidateRecord>;
 }
 
-const cores = new WeakMap<LeaderElection, Core>();
+const cores = new WeakMap<LeaderElection, ElectionCore>();
 
 /**
  * Chooses one node of a namespace: a lease in a NATS KV bucket, taken by compare-and-set once its holder has been silent
  * for 4.5 seconds and more by the candidate's own clock. Clocks may differ; a fencing token protects what they cannot.
  */
 export class LeaderElection implements AsyncDisposable {
-  readonly #core: Core;
+  readonly #core: ElectionCore;
   readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
 
-  private constructor(core: Core) {
+  private constructor(core: ElectionCore) {
     this.#core = core;
     cores.set(this, core);
+    void aborted(core.ports.closed).then(() => this.#close("The connection"));
   }
 
   /**
-   * Takes part in an election; a candidate once `lead` is called.
+   * Takes part in an election; a candidate once there is work for a leader: by `lead`, or a `ShardDistribution`. Where the
+   * connection is closed, it is over.
    *
    * @example
    * ```ts
@@ -70,7 +73,7 @@ export class LeaderElection implements AsyncDisposable {
    * }, { signal });
    * ```
    *
-   * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
+   * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError} {@linkcode ClosedError}
    * @throws {UnsupportedServerError} before 2.12
    * @throws {UnavailableError} without JetStream or a server that answers in time
    */
@@ -88,7 +91,7 @@ export class LeaderElection implements AsyncDisposable {
     const lives = new Lives(ports.ports, { nodeId, begin, farewell: { state: "left" } });
     const election = new Election(ports.ports, lives, { name, nodeId });
     try {
-      await lives.start(options.signal ?? NEVER);
+      await ports.inTime((signal) => lives.start(signal));
     } catch (error) {
       await ports[Symbol.asyncDispose]();
       throw error;
@@ -107,6 +110,7 @@ export class LeaderElection implements AsyncDisposable {
    * signal aborts as soon as leadership may be lost; where it turns out that nobody led in between, `work` runs again with
    * the same token. Work that returns by itself is done until the next term. What it rejects with, but for the end of its
    * term, comes out here.
+   * @throws {ClosedError} if the connection was closed
    */
   async lead(work: (term: Leadership) => Promise<void> | void, options: Abortable = {}): Promise<void> {
     const { signal = NEVER } = options;
@@ -131,6 +135,7 @@ export class LeaderElection implements AsyncDisposable {
     this.#closing.signal.removeEventListener("abort", end);
     await post[Symbol.asyncDispose]();
     if (failure !== undefined) throw failure.error;
+    if (this.#core.ports.closed.aborted && !signal.aborted) throw this.#closing.signal.reason;
   }
 
   /** Stands back until another is elected or one TTL has passed; `lead` goes on afterwards. */
@@ -140,16 +145,21 @@ export class LeaderElection implements AsyncDisposable {
 
   /** Steps down, once all work has returned. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new ClosedError({ what: "The election" }));
-    await this.#core.lives.end();
-    await this.#core[Symbol.asyncDispose]();
+    await this.#close("The election");
+  }
+
+  #close(what: string): Promise<void> {
+    return this.#closed ??= (async (): Promise<void> => {
+      this.#closing.abort(new ClosedError({ what }));
+      await this.#core.lives.end();
+      await this.#core[Symbol.asyncDispose]();
+    })();
   }
 }
 
 /** What builds on an election needs more than it shows. */
-export function electionCore(election: LeaderElection): Election {
-  return (cores.get(election) as Core).election;
+export function electionCore(election: LeaderElection): ElectionCore | undefined {
+  return cores.get(election);
 }
 
 /** Its key is its own. */

@@ -27,6 +27,8 @@ export interface LeaseParts {
   readonly bucket: Bucket;
   readonly nudges: Nudges;
   readonly times: LeaseTimes;
+  /** Aborts when nothing can be written any more, for good. */
+  readonly closed: AbortSignal;
   /** Told of what was written or read. */
   see(entry: Entry): void;
 }
@@ -142,12 +144,16 @@ export class Lease<Fields extends object> {
 
   /** Writes a last record, after `keep` has ended, unless that takes so long that the lease is over anyway. */
   async close(fields: Partial<Fields>): Promise<void> {
-    const { timeline: { clock }, times } = this.#parts;
+    const { timeline: { clock }, times, closed } = this.#parts;
     const [done, late] = [new AbortController(), new AbortController()];
-    void clock.sleep(times.ttl, done.signal).then(() => late.abort());
+    const end = (): void => late.abort();
+    if (closed.aborted) return;
+    closed.addEventListener("abort", end);
+    void clock.sleep(times.ttl, done.signal).then(end);
     this.#fields = { ...this.#fields, ...fields };
     this.#stamp++;
     await this.take(late.signal);
+    closed.removeEventListener("abort", end);
     done.abort();
   }
 

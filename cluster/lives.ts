@@ -30,6 +30,7 @@ export class Lives<Fields extends object> {
   constructor(ports: ClusterPorts, options: LivesOptions<Fields>) {
     this.#ports = ports;
     this.#options = options;
+    void aborted(ports.closed).then(() => this.#ending.abort());
   }
 
   /** This life; undefined between two. */

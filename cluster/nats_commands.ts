@@ -9,6 +9,8 @@ import type { CommandAnswer, Commands, Serving } from "./commands.ts";
 
 /** Bytes of a message where the server has not said how many. */
 const MAX_PAYLOAD = 1_048_576;
+/** Milliseconds that a connection which is away is waited for at once: whoever asks tries again. */
+const AWAY = 100;
 
 /** Commands over core NATS: a subject per shard, on which only the shard's owner listens. */
 export class NatsCommands implements Commands {
@@ -31,6 +33,9 @@ export class NatsCommands implements Commands {
 
   /** @throws {PermissionError} {@linkcode ClosedError} */
   async request(shard: number, body: string, milliseconds: number, signal?: AbortSignal): Promise<CommandAnswer> {
+    if (this.#requests.isAway && !await this.#isBack(milliseconds, signal)) {
+      return { kind: "absent", reason: "this node has no connection" };
+    }
     try {
       const message = await untilAborted(this.#requests.send(this.#prefix + shard, body, milliseconds), signal);
       return { kind: "answer", body: message.string() };
@@ -79,6 +84,18 @@ export class NatsCommands implements Commands {
     } catch (error) {
       const failure = failureOf(error, subject);
       throw failure.kind === "closed" ? errorOf(failure, "", error) : error;
+    }
+  }
+
+  /** What the client takes without a connection it would send some time later. */
+  async #isBack(milliseconds: number, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await untilAborted(this.#requests.reconnected(this.#prefix, Math.min(milliseconds, AWAY)), signal);
+      return signal?.aborted !== true;
+    } catch (error) {
+      if (error instanceof Failed && error.failure.kind === "closed") throw errorOf(error.failure, "", error);
+      if (error instanceof Failed || signal?.aborted) return false;
+      throw error;
     }
   }
 

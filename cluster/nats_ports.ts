@@ -1,10 +1,11 @@
 /** The world of a cluster's parts on NATS. */
 import type { NatsConnection } from "@nats-io/nats-core";
-import { InvalidArgumentError } from "../errors.ts";
+import { ClosedError, InvalidArgumentError, UnavailableError } from "../errors.ts";
 import { shown } from "../shown.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { checkOptions } from "../store/jetstream_options.ts";
 import { harmless, type Observer } from "../store/observer.ts";
+import { textOf, toConsole } from "../store/report.ts";
 import { systemClock } from "./clock.ts";
 import { LEASE_TIMES } from "./lease.ts";
 import { NatsBuckets } from "./nats_bucket.ts";
@@ -29,6 +30,11 @@ export interface ClusterNatsOptions extends Abortable {
 
 /** The ports, and how they are closed. */
 export interface NatsPorts extends AsyncDisposable {
+  /**
+   * Joins, in the time that there is.
+   * @throws {UnavailableError} {@linkcode ClosedError} what `join` throws, and the signal's reason
+   */
+  inTime<T>(join: (signal: AbortSignal) => Promise<T>): Promise<T>;
   readonly ports: ClusterPorts;
   readonly namespace: string;
   readonly timeout: number;
@@ -63,11 +69,19 @@ export function natsPorts(nc: NatsConnection, options: ClusterNatsOptions): Nats
   }
   const buckets = new NatsBuckets(nc, { namespace, replicas, prefix, timeout });
   const nudges = new NatsNudges(nc, namespace);
+  const observer = harmless(options.observer);
+  const closed = new AbortController();
+  void nc.closed().then(() => closed.abort());
   const ports: ClusterPorts = {
     clock: systemClock,
     nudges,
     times: LEASE_TIMES,
-    observer: harmless(options.observer),
+    observer,
+    closed: closed.signal,
+    workFailed: (name, attributes, error) => {
+      if (options.observer?.event !== undefined) observer?.event?.(name, { ...attributes, error: textOf(error) });
+      else toConsole(`Cluster ${namespace}: ${name} ${JSON.stringify(attributes)}:`, error);
+    },
     openBucket: (signal) => buckets.open(signal),
   };
   return {
@@ -75,6 +89,7 @@ export function natsPorts(nc: NatsConnection, options: ClusterNatsOptions): Nats
     namespace,
     timeout,
     prefix,
+    inTime: (join) => joined(join, timeout, closed.signal, options.signal ?? NEVER),
     async [Symbol.asyncDispose](): Promise<void> {
       await nudges[Symbol.asyncDispose]();
       buckets.close();
@@ -84,3 +99,27 @@ export function natsPorts(nc: NatsConnection, options: ClusterNatsOptions): Nats
 
 /** A signal that never aborts, for those who gave none. */
 export const NEVER: AbortSignal = new AbortController().signal;
+
+async function joined<T>(
+  join: (signal: AbortSignal) => Promise<T>,
+  timeout: number,
+  closed: AbortSignal,
+  signal: AbortSignal,
+): Promise<T> {
+  const over = new AbortController();
+  const reason = `joining took more than ${timeout} ms`;
+  const timer = setTimeout(() => over.abort(new UnavailableError({ reason })), timeout);
+  const end = (): void => over.abort(new ClosedError({ what: "The connection" }));
+  const stop = (): void => over.abort(signal.reason);
+  closed.addEventListener("abort", end);
+  signal.addEventListener("abort", stop);
+  try {
+    if (closed.aborted) end();
+    signal.throwIfAborted();
+    return await join(over.signal);
+  } finally {
+    clearTimeout(timer);
+    closed.removeEventListener("abort", end);
+    signal.removeEventListener("abort", stop);
+  }
+}

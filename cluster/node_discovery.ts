@@ -2,8 +2,9 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { changesOf } from "./changes.ts";
+import { aborted } from "./crew.ts";
 import { Discovery, type Member, type MemberChange } from "./discovery.ts";
-import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, type NatsPorts, natsPorts, NEVER } from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, type NatsPorts, natsPorts } from "./nats_ports.ts";
 import { checkFacts, checkNodeId } from "./node_options.ts";
 
 /** Options of `NodeDiscovery.join`. */
@@ -29,16 +30,18 @@ export class NodeDiscovery implements AsyncDisposable {
   readonly nodeId: string;
   readonly #core: DiscoveryCore;
   readonly #ended = new AbortController();
+  #left: Promise<void> | undefined;
 
   private constructor(core: DiscoveryCore) {
     this.nodeId = core.discovery.nodeId;
     this.#core = core;
     cores.set(this, core);
+    void aborted(core.ports.closed).then(() => this.leave());
   }
 
   /**
    * Joins the nodes of a namespace. A node that crashed may come back under its id once its lease has been silent for
-   * 4.7 seconds; one that left, at once.
+   * 4.7 seconds, and joining waits for that; one that left, at once. Where the connection is closed, it has left.
    *
    * @example
    * ```ts
@@ -51,7 +54,7 @@ export class NodeDiscovery implements AsyncDisposable {
    * ```
    *
    * @throws {NodeIdInUseError} if another node that has this id is alive
-   * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError}
+   * @throws {InvalidNamespaceError} {@linkcode InvalidArgumentError} {@linkcode ClosedError}
    * @throws {UnsupportedServerError} before 2.12
    * @throws {UnavailableError} without JetStream or a server that answers in time
    */
@@ -62,7 +65,7 @@ export class NodeDiscovery implements AsyncDisposable {
     const ports = natsPorts(nc, options);
     const discovery = new Discovery(ports.ports, { nodeId, metadata });
     try {
-      await discovery.join(options.signal ?? NEVER);
+      await ports.inTime((signal) => discovery.join(signal));
     } catch (error) {
       await ports[Symbol.asyncDispose]();
       throw error;
@@ -75,25 +78,29 @@ export class NodeDiscovery implements AsyncDisposable {
     return this.#core.discovery.members;
   }
 
-  /** From now on, until it is left or this node leaves. Aborting rejects with the signal's reason. */
+  /** From the first `next` on, until it is left or this node has left. Aborting rejects with the signal's reason. */
   changes(options: Abortable = {}): AsyncIterable<MemberChange> {
     return changesOf((listener) => this.#core.discovery.onChange(listener), this.#ended.signal, options.signal);
   }
 
   /** Says good-bye: the others know at once. */
   async leave(): Promise<void> {
-    this.#ended.abort();
-    await this.#core.discovery.leave();
-    await this.#core[Symbol.asyncDispose]();
+    await (this.#left ??= this.#leave());
   }
 
   /** As `leave`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.leave();
   }
+
+  async #leave(): Promise<void> {
+    await this.#core.discovery.leave();
+    this.#ended.abort();
+    await this.#core[Symbol.asyncDispose]();
+  }
 }
 
 /** What builds on a discovery needs more than it shows. */
-export function discoveryCore(discovery: NodeDiscovery): DiscoveryCore {
-  return cores.get(discovery) as DiscoveryCore;
+export function discoveryCore(discovery: NodeDiscovery): DiscoveryCore | undefined {
+  return cores.get(discovery);
 }

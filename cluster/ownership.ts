@@ -109,7 +109,7 @@ export class Ownership {
   /** Somebody has written a later fence: what the table says of this shard is looked at again. */
   fenced(shard: number, epoch: number): void {
     const held = this.#held.get(shard);
-    if (held === undefined || held.state === "taking" || held.epoch > epoch) return;
+    if (held === undefined || held.state === "taking" || held.epoch >= epoch) return;
     this.#forget(held);
     this.#tell();
     this.#apply();

@@ -1,4 +1,4 @@
-import type { Observer } from "../store/observer.ts";
+import type { Attributes, Observer } from "../store/observer.ts";
 import type { Bucket, Nudges } from "./bucket.ts";
 import type { Clock } from "./clock.ts";
 import type { LeaseTimes } from "./lease.ts";
@@ -9,6 +9,10 @@ export interface ClusterPorts {
   readonly nudges: Nudges;
   readonly times: LeaseTimes;
   readonly observer: Observer | undefined;
+  /** Aborts when nothing can be sent any more, for good. */
+  readonly closed: AbortSignal;
+  /** Work of a user failed, and starts again: nobody may miss it. */
+  workFailed(name: "shardWorkFailed" | "leaderWorkFailed", attributes: Attributes, error: unknown): void;
   /** The bucket of the namespace as it is now, made if there is none; tries until the signal aborts, then rejects. */
   openBucket(signal: AbortSignal): Promise<Bucket>;
 }

@@ -130,6 +130,6 @@ export interface Stage {
   readonly view: View;
 }
 
-function partsOf({ ports: { nudges, times }, timeline, bucket, view }: Stage): LeaseParts {
-  return { timeline, bucket, nudges, times, see: (entry) => view.see(entry) };
+function partsOf({ ports: { nudges, times, closed }, timeline, bucket, view }: Stage): LeaseParts {
+  return { timeline, bucket, nudges, times, closed, see: (entry) => view.see(entry) };
 }

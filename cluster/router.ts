@@ -11,6 +11,7 @@ import {
 import type { Metadata } from "../event.ts";
 import { copyJson } from "../json.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
+import { shown } from "../shown.ts";
 import type { Abortable } from "../store/event_store.ts";
 import { shardOf } from "../store/shard.ts";
 import { copyMetadata } from "../validate.ts";
@@ -54,6 +55,12 @@ export interface LocalCommands {
   handle(shard: number, body: string): Promise<string>;
 }
 
+/** Who owns a shard. */
+export interface Owner {
+  readonly nodeId: string;
+  readonly serves: readonly string[];
+}
+
 /** What a router needs. */
 export interface RouterParts {
   readonly clock: Clock;
@@ -62,8 +69,8 @@ export interface RouterParts {
   readonly shards: number;
   /** Absent: nothing is done here. */
   readonly local?: LocalCommands | undefined;
-  /** Who owns a shard, as far as this node knows: for errors. */
-  ownerOf?(shard: number): string | undefined;
+  /** Who owns a shard, and which actor types that node serves, as far as this one knows: for errors. */
+  ownerOf?(shard: number): Owner | undefined;
 }
 
 /** Brings commands to the owner of their actor's shard, wherever it is. Pure but for its parts. */
@@ -87,8 +94,9 @@ export class Router {
   async send(actorId: string, command: unknown, options: SendOptions = {}): Promise<unknown> {
     checkOptionNames("send", options, NAMES);
     const shard = shardOf(actorId, this.#parts.shards);
+    const sending = new Sending(this.#parts, shard, actorId, command, options);
     options.signal?.throwIfAborted();
-    return await new Sending(this.#parts, shard, actorId, command, options).run();
+    return await sending.run();
   }
 }
 
@@ -115,6 +123,9 @@ class Sending {
 
   constructor(parts: RouterParts, shard: number, actorId: string, command: unknown, options: SendOptions) {
     const { commandId = crypto.randomUUID(), timeout = TIMEOUT, metadata, signal } = options;
+    if (signal !== undefined && typeof signal?.addEventListener !== "function") {
+      throw new InvalidArgumentError({ argument: "signal" }, `signal is an AbortSignal, not ${shown(signal)}`);
+    }
     if (!isCommandId(commandId)) {
       throw new InvalidArgumentError({ argument: "commandId" }, "commandId is a text of 1 to 128 characters");
     }
@@ -186,7 +197,9 @@ class Sending {
   async #request(body: string, milliseconds: number): Promise<Answer | undefined> {
     try {
       const answer = await this.#parts.commands.request(this.#shard, body, milliseconds, this.#signal);
-      if (answer.kind === "absent") return { kind: "notOwner" };
+      if (answer.kind === "absent") {
+        return answer.reason === undefined ? { kind: "notOwner" } : { kind: "unavailable", reason: answer.reason };
+      }
       return answer.kind === "answer" ? onlyOfOwner(decodeAnswer(answer.body)) : undefined;
     } catch (error) {
       throw this.#mayHaveRun ? this.#unknown(error) : error;
@@ -206,11 +219,12 @@ class Sending {
         throw new CommandRejectedError({ actorId: this.#actorId, commandId: this.#commandId, reason });
       }
       case "untold": {
-        const problem = `The command ran, and what it gave cannot be told: ${answer.problem}`;
-        throw this.#unknown(new InvalidArgumentError({ argument: "result" }, problem));
+        const cause = new InvalidArgumentError({ argument: "result" }, `The result: ${answer.problem}`);
+        const problem = `The command to ${this.#actorId} ran, and what it gave cannot be told: ${answer.problem}`;
+        throw this.#unknown(cause, problem);
       }
       case "overloaded":
-        if (!this.#mayHaveRun) throw new OverloadedError({ shard: this.#shard, limit: answer.limit });
+        if (!this.#mayHaveRun) throw new OverloadedError({ shard: this.#shard, limit: answer.limit, of: answer.of });
         return;
       case "noHandler": {
         const now = this.#parts.clock.now();
@@ -222,12 +236,15 @@ class Sending {
 
   /** The time is up. */
   #tooLate(): Error {
-    const [shard, obstacle, nodeId] = [this.#shard, this.#obstacle, this.#parts.ownerOf?.(this.#shard)];
+    const [shard, obstacle, owned] = [this.#shard, this.#obstacle, this.#parts.ownerOf?.(this.#shard)];
+    const nodeId = owned?.nodeId;
     if (this.#mayHaveRun) {
       const owner = nodeId === undefined ? "" : `, node ${nodeId}`;
       return this.#unknown(new UnavailableError({ reason: `no answer from the owner of shard ${shard}${owner}` }));
     }
     if (obstacle?.kind === "noHandler") return this.#noHandler(obstacle.nodeId);
+    // Who serves nothing does not listen either.
+    if (owned !== undefined && !owned.serves.includes(actorTypeOf(this.#actorId))) return this.#noHandler(owned.nodeId);
     const cause = obstacle?.kind === "unavailable" ? new UnavailableError({ reason: obstacle.reason }) : undefined;
     return new NoOwnerError({ shard, ...(nodeId === undefined ? {} : { nodeId }) }, cause && { cause });
   }
@@ -236,9 +253,9 @@ class Sending {
     return new NoHandlerError({ actorType: actorTypeOf(this.#actorId), nodeId });
   }
 
-  #unknown(cause: unknown): UnknownOutcomeError {
+  #unknown(cause: unknown, problem?: string): UnknownOutcomeError {
     const fields = { actorIds: [this.#actorId], eventIds: [], commandId: this.#commandId };
-    return new UnknownOutcomeError(fields, cause === undefined ? undefined : { cause });
+    return new UnknownOutcomeError(fields, { cause }, problem);
   }
 }
 
@@ -247,6 +264,14 @@ function onlyOfOwner(answer: Answer | undefined): Answer | undefined {
   return answer?.kind === "notOwner" || answer?.kind === "malformed" ? { kind: "unknown" } : answer;
 }
 
+/**
+ * Whether the answer to an earlier try ends the command though a later one is under way: what was done is done. That it was
+ * refused, or led to nothing, says nothing of the later one, which another owner may have in its hands by now.
+ */
 function isFinal(answer: Answer | undefined): answer is Answer {
-  return answer?.kind === "result" || answer?.kind === "rejected" || answer?.kind === "untold";
+  if (answer?.kind === "untold") return true;
+  if (answer?.kind !== "result") return false;
+  const { result } = answer;
+  const events = typeof result === "object" && result !== null && "events" in result ? result.events : undefined;
+  return !(Array.isArray(events) && events.length === 0);
 }

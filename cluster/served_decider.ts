@@ -148,5 +148,7 @@ function toldOf(error: unknown, isRefusal: boolean): Told {
   if (!isRefusal && isAetherError(error, "UNAVAILABLE")) {
     return { answer: { kind: "unavailable", reason: error.reason } };
   }
+  // The store of this node is closed: that of the next owner is not.
+  if (!isRefusal && isAetherError(error, "CLOSED")) return { answer: { kind: "unavailable", reason: error.message } };
   return rejection(error);
 }

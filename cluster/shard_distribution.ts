@@ -1,5 +1,7 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { InvalidArgumentError } from "../errors.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
+import { shown } from "../shown.ts";
 import { JetStreamApi } from "../store/jetstream_api.ts";
 import { Operation } from "../store/operation.ts";
 import { openStream } from "../store/stream_config.ts";
@@ -8,7 +10,7 @@ import { agree } from "./config.ts";
 import { Distribution } from "./distribution.ts";
 import { electionCore, type LeaderElection } from "./leader_election.ts";
 import { NatsFences } from "./nats_fences.ts";
-import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts, NEVER } from "./nats_ports.ts";
+import { CLUSTER_NATS_NAMES, type ClusterNatsOptions, natsPorts } from "./nats_ports.ts";
 import { discoveryCore, type NodeDiscovery } from "./node_discovery.ts";
 import { checkShares, SHARE_NAMES, type ShareOptions } from "./node_options.ts";
 import type { OwnedShard } from "./ownership.ts";
@@ -34,36 +36,50 @@ const NAMES = namesOf<DistributionJoinOptions>({
  */
 export class ShardDistribution implements AsyncDisposable {
   readonly #distribution: Distribution;
-  readonly #api: JetStreamApi;
+  readonly #close: () => Promise<void>;
 
-  private constructor(distribution: Distribution, api: JetStreamApi) {
+  private constructor(distribution: Distribution, close: () => Promise<void>) {
     this.#distribution = distribution;
-    this.#api = api;
+    this.#close = close;
   }
 
   /**
    * Takes part: from now on this node is given shards, and gives them up when it is asked to.
    * @throws {ClusterConfigError} if the other nodes have another number of shards
-   * @throws {StreamConfigError} {@linkcode UnavailableError} {@linkcode InvalidArgumentError}
+   * @throws {InvalidArgumentError} if the discovery, or the election, is none of this namespace
+   * @throws {StreamConfigError} {@linkcode UnavailableError}
    */
   static async join(nc: NatsConnection, options: DistributionJoinOptions): Promise<ShardDistribution> {
     checkOptionNames("ShardDistribution.join", options, NAMES);
-    const { discovery: { nodeId }, replicas, signal = NEVER } = options;
     const settings = { ...checkShares(options), candidate: true };
-    const { discovery, ports } = discoveryCore(options.discovery);
-    const { namespace, timeout, prefix } = natsPorts(nc, options);
+    const { replicas } = options;
+    const { ports, namespace, timeout, prefix, ...opened } = natsPorts(nc, options);
+    const { discovery } = coreOf("discovery", discoveryCore, options.discovery, namespace);
+    const { election } = coreOf("election", electionCore, options.election, namespace);
+    const { nodeId } = discovery;
+    if (taken.has(discovery)) {
+      const problem = `Node ${nodeId} takes part already: one ShardDistribution for each discovery`;
+      throw new InvalidArgumentError({ argument: "discovery" }, problem);
+    }
+    taken.add(discovery);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
-    try {
-      const operation = new Operation(timeout, signal);
-      const shards = await openStream(api, namespace, { shards: undefined, replicas, create: true }, operation);
-      const fences = new NatsFences(api, new Subjects(namespace, shards), nodeId);
-      const election = electionCore(options.election);
-      const bucket = await ports.openBucket(signal);
-      await agree(bucket, shards, ports, signal);
-      const parts = { ports, fences, discovery, election };
-      return new ShardDistribution(new Distribution(parts, { ...settings, shards }), api);
-    } catch (error) {
+    const close = async (): Promise<void> => {
+      taken.delete(discovery);
       api.close();
+      await opened[Symbol.asyncDispose]();
+    };
+    try {
+      const shards = await opened.inTime(async (signal) => {
+        const operation = new Operation(timeout, signal);
+        const shards = await openStream(api, namespace, { shards: undefined, replicas, create: true }, operation);
+        await agree(await ports.openBucket(signal), shards, ports, signal);
+        return shards;
+      });
+      const fences = new NatsFences(api, new Subjects(namespace, shards), nodeId);
+      const parts = { ports, fences, discovery, election };
+      return new ShardDistribution(new Distribution(parts, { ...settings, shards }), close);
+    } catch (error) {
+      await close();
       throw error;
     }
   }
@@ -84,6 +100,25 @@ export class ShardDistribution implements AsyncDisposable {
   /** Takes no more part; what this node holds goes to others once its discovery has left. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#distribution[Symbol.asyncDispose]();
-    this.#api.close();
+    await this.#close();
   }
+}
+
+/** Those whose members share shards already. */
+const taken = new WeakSet<object>();
+
+/** @throws {InvalidArgumentError} unless it is one, and of this namespace */
+function coreOf<Part, Core extends { readonly namespace: string }>(
+  argument: string,
+  find: (part: Part) => Core | undefined,
+  part: Part,
+  namespace: string,
+): Core {
+  const core = find(part);
+  if (core === undefined) {
+    throw new InvalidArgumentError({ argument }, `${argument} is what this node has joined with, not ${shown(part)}`);
+  }
+  if (core.namespace === namespace) return core;
+  const problem = `The ${argument} is of the namespace ${core.namespace}, the shards are of ${namespace}`;
+  throw new InvalidArgumentError({ argument }, problem);
 }

@@ -1,8 +1,8 @@
 import type { ActorsLoad } from "./actor_host.ts";
 import { livingOf } from "./discovery.ts";
 import type { Member } from "./discovery.ts";
-import type { Distribution } from "./distribution.ts";
 import type { ClusterNode } from "./node.ts";
+import type { Owner } from "./router.ts";
 
 /** Milliseconds of a command that are out of the ordinary. */
 const LONG = 5_000;
@@ -102,8 +102,10 @@ export function statusOf({ discovery, election, distribution }: ClusterNode, act
 }
 
 /** Who owns a shard, as far as a node knows. */
-export function ownerIn({ table }: Pick<Distribution, "table">, shard: number): string | undefined {
-  return table?.nodes.get(table.rows[shard]?.owner ?? "")?.nodeId;
+export function ownerIn({ discovery, distribution: { table } }: ClusterNode, shard: number): Owner | undefined {
+  const nodeId = table?.nodes.get(table.rows[shard]?.owner ?? "")?.nodeId;
+  const serves = discovery.members.find((member) => member.nodeId === nodeId)?.serves;
+  return nodeId === undefined || serves === undefined ? undefined : { nodeId, serves };
 }
 
 function unservedOf(nodes: readonly NodeStatus[]): Record<string, string[]> {

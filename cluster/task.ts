@@ -22,6 +22,8 @@ export interface Outcome {
   readonly memory: "none" | "timed" | "kept";
   readonly isStored: boolean;
   readonly fencedBy: number | undefined;
+  /** It ran, and this is why what it gave cannot be told. */
+  readonly problem: string | undefined;
 }
 
 /** A command in a mailbox. */
@@ -85,5 +87,7 @@ export class Task implements TaskFields {
 
 /** @throws what `JSON.stringify` throws */
 export function outcomeOf({ answer, otherwise, memory = "none", isStored = false, fencedBy }: Told): Outcome {
-  return { body: encodeAnswer(answer), otherwise: otherwise && encodeAnswer(otherwise), memory, isStored, fencedBy };
+  const problem = answer.kind === "untold" ? answer.problem : undefined;
+  const body = encodeAnswer(answer);
+  return { body, otherwise: otherwise && encodeAnswer(otherwise), memory, isStored, fencedBy, problem };
 }

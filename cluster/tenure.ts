@@ -2,10 +2,13 @@ import type { Fence } from "../store/fence.ts";
 import type { Clock } from "./clock.ts";
 import type { Distribution } from "./distribution.ts";
 import { Outcomes } from "./outcomes.ts";
-import type { Task } from "./task.ts";
+import type { Outcome, Task } from "./task.ts";
 
 /** What commands have to know of who owns what. */
 export type Owners = Pick<Distribution, "fence" | "holds" | "fenced">;
+
+/** Makes of an outcome that cannot be told one that says so. */
+export type Fitting = (actorId: string, outcome: Outcome) => Outcome;
 
 /** Milliseconds between two looks at whether the shard is still this node's, while its last commands run. */
 const LOOK = 25;
@@ -16,14 +19,17 @@ export class Tenure {
   /** Also of an earlier stretch under the same fence. */
   readonly outcomes: Outcomes;
   readonly owners: Owners;
+  /** An outcome that can be told. */
+  readonly fitting: Fitting;
   readonly #running = new Set<Task>();
   readonly #ending = new AbortController();
   #quiet = new AbortController();
   #isOpen = true;
 
-  constructor(fence: Fence, owners: Owners, outcomes = new Outcomes()) {
+  constructor(fence: Fence, owners: Owners, fitting: Fitting, outcomes = new Outcomes()) {
     this.fence = fence;
     this.owners = owners;
+    this.fitting = fitting;
     this.outcomes = outcomes;
   }
 

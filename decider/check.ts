@@ -3,7 +3,7 @@ import { actorTypeOf, checkActorId } from "../actor_id.ts";
 import { InvalidActorIdError, InvalidArgumentError } from "../errors.ts";
 import type { Event, NewEvent } from "../event.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
-import { isPromise } from "../schema/maybe_promise.ts";
+import { abandon, isPromise } from "../schema/maybe_promise.ts";
 import { shown } from "../shown.ts";
 import type { SnapshotStore } from "../snapshot/snapshot_store.ts";
 import type { EventStore } from "../store/event_store.ts";
@@ -98,6 +98,7 @@ export function decidedEvents(decided: unknown): readonly NewEvent[] {
   for (const event of events) {
     if (typeof event === "object" && event !== null && !isPromise(event)) continue;
     if (isPromise(event)) {
+      abandon(event);
       refuse("decide", "decide gave a promise: it is synchronous, and gives an event or an array of them");
     }
     if (decided === undefined) {

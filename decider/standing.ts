@@ -2,7 +2,7 @@
 import { InvalidArgumentError, ReplayError } from "../errors.ts";
 import type { Event } from "../event.ts";
 import type { EventCatalogue } from "../schema/event_catalogue.ts";
-import { isPromise } from "../schema/maybe_promise.ts";
+import { abandon, isPromise } from "../schema/maybe_promise.ts";
 import type { CommandRecord, Snapshot } from "../snapshot/snapshot_store.ts";
 import type { Commit } from "../store/event_store.ts";
 import type { Fold } from "./decider.ts";
@@ -19,7 +19,7 @@ export interface DecodingFold<State, E extends Event> extends Fold<State, E> {
  * @throws {ReplayError} if `evolve` throws, or gives undefined, unless `initialState` does too
  */
 export function replay<State, E extends Event>(fold: Fold<State, E>, events: Iterable<NoInfer<E>>): State {
-  let state = fold.initialState();
+  let state = begun(fold);
   for (const event of events) state = evolved(fold, state, event);
   return state;
 }
@@ -37,8 +37,18 @@ export function evolved<State, E extends Event>(fold: Fold<State, E>, state: Sta
     const { actorId, version, eventType } = event;
     throw new ReplayError({ actorId, version, eventType }, { cause });
   }
-  if (isPromise(next)) throw new InvalidArgumentError({ argument: "evolve" }, "evolve is synchronous");
-  return next;
+  return synchronous("evolve", next);
+}
+
+/** The state of an actor without events. */
+function begun<State, E extends Event>(fold: Fold<State, E>): State {
+  return synchronous("initialState", fold.initialState());
+}
+
+function synchronous<State>(argument: "evolve" | "initialState", state: State): State {
+  if (!isPromise(state)) return state;
+  abandon(state);
+  throw new InvalidArgumentError({ argument }, `${argument} is synchronous`);
 }
 
 /** A snapshot that holds, and its state as its schema gives it. */
@@ -68,7 +78,7 @@ export class Standing<State, E extends Event> {
   constructor(fold: DecodingFold<State, E>, from: Trusted<State> | undefined, toVersion = Infinity) {
     this.#fold = fold;
     this.#toVersion = toVersion;
-    this.state = from === undefined ? fold.initialState() : from.state;
+    this.state = from === undefined ? begun(fold) : from.state;
     this.commands = from === undefined ? RecentCommands.ofAll() : RecentCommands.ofSnapshot(from.snapshot);
     if (from === undefined) return;
     this.version = from.snapshot.version;
@@ -100,7 +110,7 @@ export class Standing<State, E extends Event> {
   }
 
   #bury({ version, position }: Commit): undefined {
-    this.state = this.#fold.initialState();
+    this.state = begun(this.#fold);
     this.version = version;
     this.position = position;
     this.deleted = true;

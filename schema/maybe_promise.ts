@@ -29,3 +29,8 @@ export function mapAll<T, U>(items: readonly T[], map: (item: T, index: number) 
   }
   return later ? Promise.all(results) : results as U[];
 }
+
+/** Nobody waits for it: what it rejects with is no more than that it was refused. */
+export function abandon(promise: PromiseLike<unknown>): void {
+  void promise.then(undefined, () => {});
+}

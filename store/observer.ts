@@ -45,12 +45,14 @@ export interface Observed {
  * | --- | --- | --- |
  * | `rejoin` | it was taken for dead, or the bucket is gone: it begins anew | `nodeId` |
  * | `joinFailed` | it could not yet | `nodeId`, `error` |
- * | `shardWorkFailed`, `leaderWorkFailed` | work failed, and starts again | `nodeId` or `election`, `error` |
+ * | `shardWorkFailed` | work failed, and starts again; told to the console without an observer | `nodeId`, `shard`, `error` |
+ * | `leaderWorkFailed` | the same of a leader's work | `nodeId`, `election`, `error` |
  * | `drainLate`, `workLate` | work has not returned in time, and was not waited for | `shard`, `epoch`; `nodeId` |
  * | `drainFailed` | what was on its way here when a shard was given up may be lost: its sender tries again | `shard`, `error` |
  * | `commandMalformed` | a message was no command of this shard | `shard`, `size` |
  * | `commandsRefused` | the server forbids the subscription to commands | `shard`, `error` |
  * | `answerFailed` | an answer could not be sent | `error` |
+ * | `resultUntold` | a command ran, and what it gave is no JSON, or too large | `actorId`, `problem` |
  */
 export interface Observer {
   /** Something happened. */

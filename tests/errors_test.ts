@@ -30,7 +30,11 @@ describe("errors", () => {
       assert.match(message, text);
     };
     says({ expectedVersion: 0 }, /unknown: repeat it with the event ids of this error and expectedVersion: 0$/);
-    says({ expectedVersion: 3, commandId: "c" }, /unknown: repeat it with the same commandId$/);
+    says({ expectedVersion: 3, commandId: "c" }, /unknown: repeat it with the same commandId, "c"$/);
+    says(
+      { eventIds: [], commandId: "c" },
+      /^What became of the command to a is unknown: repeat it with the same commandId, "c"$/,
+    );
     says({}, /unknown: repeat it as it was$/); // `saveEvent`
     says({ actorIds: ["a", "b"], eventIds: [] }, /a, b is stored is unknown: repeat it as it was$/);
     says({ actorIds: ["a", "b"] }, /if none of them was a number, look for the event ids/);

@@ -1,7 +1,16 @@
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Cluster, isAetherError, JetStreamEventStore, type OwnedShard, shardOf, statusTable } from "../../mod.ts";
+import {
+  Cluster,
+  isAetherError,
+  JetStreamEventStore,
+  LeaderElection,
+  NodeDiscovery,
+  type OwnedShard,
+  shardOf,
+  statusTable,
+} from "../../mod.ts";
 import { FaultyNetwork, NatsCluster, type NetworkMessage } from "../../testing/mod.ts";
 import { counter } from "../support/counter.ts";
 import { until } from "../support/jetstream.ts";
@@ -211,6 +220,111 @@ describe("Cluster", () => {
     await cluster.leave({ timeout: 500 });
     assert.ok(performance.now() - began < 15_000);
     network.resume();
+  });
+
+  it("has left where its connection is closed, at once", async () => {
+    const namespace = at.namespace();
+    const nc = await connect({ servers: at.url });
+    const cluster = await Cluster.join(nc, { namespace });
+    await using store = await JetStreamEventStore.open(at.nc, { namespace });
+    cluster.serve(store, counter, TYPE);
+    await until(() => cluster.ownedShards.size === 64);
+    const began = performance.now();
+    await nc.close();
+    await until(() => cluster.status().nodes.length === 0);
+    await assert.rejects(cluster.send("counter-1", { add: 1 }), { code: "CLOSED" });
+    await cluster.leave();
+    const took = performance.now() - began;
+    assert.ok(took < 3_000, `${took} ms: nobody is to be told`);
+  });
+
+  it("joins in time, or says why not: UNAVAILABLE, CLOSED", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 1 });
+    await using _other = await Cluster.join(at.nc, { namespace });
+    const isRecord = ({ to, subject }: NetworkMessage): boolean => to === "server" && subject.startsWith("$KV.");
+    const lost = network.swallow(isRecord, { times: Infinity });
+    await using one = await connect({ servers: network.url });
+    await assert.rejects(Cluster.join(one, { namespace, timeout: 1_000 }), { code: "UNAVAILABLE" });
+    await assert.rejects(NodeDiscovery.join(one, { namespace, timeout: 500 }), { code: "UNAVAILABLE" });
+    await assert.rejects(LeaderElection.campaign(one, { namespace, timeout: 500 }), { code: "UNAVAILABLE" });
+    const two = await connect({ servers: network.url });
+    const before = lost.count;
+    const rejected = assert.rejects(Cluster.join(two, { namespace, timeout: 60_000 }), { code: "CLOSED" });
+    await until(() => lost.count > before);
+    await two.close();
+    await rejected;
+  });
+
+  it("waits for nobody who could hand its shards over where none may lead; leaving twice is once", async () => {
+    const namespace = at.namespace();
+    await using store = await JetStreamEventStore.open(at.nc, { namespace, shards: 2 });
+    const leader = await Cluster.join(at.nc, { namespace, nodeId: "a" });
+    await using other = await Cluster.join(at.nc, { namespace, nodeId: "b", candidate: false });
+    for (const cluster of [leader, other]) cluster.serve(store, counter, TYPE);
+    await until(() => leader.ownedShards.size === 1 && other.ownedShards.size === 1);
+    await leader.leave();
+    const last = Cluster.join(at.nc, { namespace, nodeId: "c" });
+    await using again = await last;
+    again.serve(store, counter, TYPE);
+    await until(() => again.ownedShards.size === 1);
+    await again.leave();
+    const began = performance.now();
+    const first = other.leave();
+    let isOver = false;
+    void first.then(() => isOver = true);
+    await other.leave();
+    assert.ok(isOver, "the second one did not wait for the first");
+    const took = performance.now() - began;
+    assert.ok(took < 10_000, `${took} ms`);
+  });
+
+  it("keeps its shard where a handler meets the node's own, later fence", async () => {
+    const namespace = at.namespace();
+    await using store = await JetStreamEventStore.open(at.nc, { namespace, shards: 1 });
+    const epochs: number[] = [];
+    const owned = async ({ fence, signal }: OwnedShard): Promise<void> => {
+      epochs.push(fence.epoch);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    };
+    const before = await Cluster.join(at.nc, { namespace });
+    before.onShard(owned);
+    await until(() => epochs.length === 1);
+    await before.leave();
+    await using cluster = await Cluster.join(at.nc, { namespace });
+    cluster.onShard(owned);
+    const [old = 0] = epochs;
+    let count = 0;
+    cluster.handle("job", async (_, { actorId }) => {
+      if (count++ > 0) return "again";
+      return await store.append(actorId, [{ eventType: "Done", data: {} }], {
+        fence: { shard: 0, epoch: old, checked: true },
+      });
+    });
+    await until(() => epochs.length === 2);
+    assert.equal(await cluster.send("job-1", {}), "again");
+    await cluster.send("job-2", {});
+    assert.equal(epochs.length, 2, "it was given up, and taken again");
+  });
+
+  it("tells the console of work that fails where nobody observes it", async () => {
+    const namespace = at.namespace();
+    await using _store = await JetStreamEventStore.open(at.nc, { namespace, shards: 1 });
+    await using cluster = await Cluster.join(at.nc, { namespace, nodeId: "a" });
+    const { error } = console;
+    const told: unknown[][] = [];
+    console.error = (...parts: unknown[]): void => void told.push(parts);
+    try {
+      await using _work = cluster.onShard(() => {
+        throw new RangeError("broken");
+      });
+      await until(() => told.length > 0);
+    } finally {
+      console.error = error;
+    }
+    assert.match(String(told[0]?.[0]), /shardWorkFailed {"nodeId":"a","shard":0}:$/);
+    assert.equal((told[0]?.[1] as Error).message, "broken");
   });
 
   it("tells of work that fails, and begins it again", async () => {

@@ -97,6 +97,8 @@ describe("handing a shard over", () => {
     const ended = Promise.resolve(serving[Symbol.asyncDispose]());
     assert.deepEqual(house.estate.serves, []);
     await town.clock.pass(100);
+    // The actor would be there twice.
+    assert.throws(() => house.serve(store), /served still: await the disposal/);
     slow.open();
     await town.clock.until(ended);
     assert.equal((await first as AppendResult).version, 1);
@@ -104,6 +106,7 @@ describe("handing a shard over", () => {
     assert.ok(isAetherError(error, "NO_OWNER") || isAetherError(error, "NO_HANDLER"), String(error));
     assert.equal(town.clock.sleepers, 0);
     assert.deepEqual(house.estate.errors, []);
+    await house.serve(store)[Symbol.asyncDispose]();
   });
 });
 

@@ -78,6 +78,24 @@ describe("NodeDiscovery", () => {
     await leaving;
   });
 
+  it("has left where its connection is closed, at once", async () => {
+    const namespace = at.namespace();
+    const nc = await connect({ servers: at.url });
+    const node = await NodeDiscovery.join(nc, { namespace, nodeId: "a" });
+    await until(() => node.members[0]?.state === "up");
+    const told: MemberChange[] = [];
+    const listening = (async (): Promise<void> => {
+      for await (const change of node.changes()) told.push(change);
+    })();
+    const began = performance.now();
+    await nc.close();
+    await listening;
+    await node.leave();
+    assert.deepEqual(node.members, []);
+    const took = performance.now() - began;
+    assert.ok(took < 3_000, `${took} ms: nobody is to be told`);
+  });
+
   it("notices that the bucket was made anew, also where copies of its own records came late and are in it", async () => {
     const namespace = at.namespace();
     const { nc } = at;

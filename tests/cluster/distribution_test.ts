@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   Cluster,
+  type DistributionJoinOptions,
   JetStreamEventStore,
   LeaderElection,
   NodeDiscovery,
@@ -167,7 +168,19 @@ describe("shards", () => {
     await using heavier = await NodeDiscovery.join(at.nc, { namespace });
     await using voter = await LeaderElection.campaign(at.nc, { namespace, name: "mine" });
     const parts = { namespace, discovery: heavier, election: voter };
-    await assert.rejects(ShardDistribution.join(at.nc, { ...parts, weight: 0 }), { code: "INVALID_ARGUMENT" });
+    const other = await NodeDiscovery.join(at.nc, { namespace: at.namespace() });
+    const wrong: [unknown, string][] = [
+      [{ ...parts, weight: 0 }, "weight"],
+      [{ ...parts, discovery: undefined }, "discovery"],
+      [{ ...parts, discovery: other }, "discovery"],
+      [{ ...parts, election: other }, "election"],
+      [{ ...parts, discovery }, "discovery"], // takes part already
+    ];
+    for (const [options, argument] of wrong) {
+      const joining = ShardDistribution.join(at.nc, options as DistributionJoinOptions);
+      await assert.rejects(joining, { code: "INVALID_ARGUMENT", argument });
+    }
+    await other.leave();
     await using more = await ShardDistribution.join(at.nc, { ...parts, weight: 3 });
     await using _more = more.onShard(({ signal }) => new Promise((resolve) => (signal.onabort = () => resolve())));
     await until(() => more.ownedShards.size === 12 && distribution.ownedShards.size === 4);

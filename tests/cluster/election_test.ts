@@ -39,10 +39,32 @@ describe("LeaderElection", () => {
       },
       async [Symbol.asyncDispose](): Promise<void> {
         await election[Symbol.asyncDispose]();
-        await leading;
+        await leading.catch((error) => assert.ok(isAetherError(error, "CLOSED"), String(error)));
       },
     };
   }
+
+  it("is over where its connection is closed: lead rejects with CLOSED, at once", async () => {
+    const namespace = at.namespace();
+    const nc = await connect({ servers: at.url });
+    const election = await LeaderElection.campaign(nc, { namespace });
+    const begun = Promise.withResolvers<Leadership>();
+    const leading = election.lead(async (term) => {
+      begun.resolve(term);
+      await new Promise<void>((resolve) => term.signal.addEventListener("abort", () => resolve()));
+    });
+    const rejected = assert.rejects(leading, { code: "CLOSED" });
+    const term = await begun.promise;
+    const began = performance.now();
+    await nc.close();
+    await rejected;
+    assert.throws(term.assert, { code: "LEADERSHIP_LOST" });
+    await assert.rejects(election.lead(() => {}), { code: "CLOSED" });
+    await election[Symbol.asyncDispose]();
+    assert.equal(election.leader, undefined);
+    const took = performance.now() - began;
+    assert.ok(took < 3_000, `${took} ms: nobody is to be told`);
+  });
 
   it("has one leader, whose token is greater than all before; after it resigned it may not act", async () => {
     const namespace = at.namespace();

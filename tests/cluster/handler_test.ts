@@ -65,7 +65,8 @@ describe("a handler of commands", () => {
     const error = await send({ give: 0 }).catch((error: unknown) => error);
     assert.ok(isAetherError(error, "UNKNOWN_OUTCOME"));
     assert.ok(isAetherError(error.cause, "INVALID_ARGUMENT"));
-    assert.match(error.cause.message, /^The command ran, and what it gave cannot be told: .*BigInt/i);
+    assert.match(error.message, /^The command to account-1 ran, and what it gave cannot be told: .*BigInt/i);
+    assert.deepEqual(house.reports, ["resultUntold"]);
   });
 
   it("is given what the schema of its commands makes of them; what does not fit is refused, and may come again", async () => {

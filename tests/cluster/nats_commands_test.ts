@@ -103,17 +103,25 @@ describe("commands on NATS", () => {
     const network = await FaultyNetwork.between(server.url);
     try {
       const [sender, owner] = [await open("away", network.url), await open("away", network.url)];
-      await owner.serve(SHARD, (body) => Promise.resolve(body));
+      const served: string[] = [];
+      await owner.serve(SHARD, (body) => {
+        served.push(body);
+        return Promise.resolve(body);
+      });
       network.pause();
       network.cut();
       await until(() => sender.maxSize === 2_000 && opened.slice(-2).every(({ info }) => info === undefined));
-      assert.deepEqual(await sender.request(SHARD, "x", 200), { kind: "absent" });
+      const absent = { kind: "absent", reason: "this node has no connection" };
+      assert.deepEqual(await sender.request(SHARD, "away", 200), absent);
+      assert.deepEqual(await sender.request(SHARD, "away", 5_000), absent);
+      assert.deepEqual(await sender.request(SHARD, "away", 5_000, AbortSignal.timeout(20)), absent);
       const serving = owner.serve(SHARD + 1, (body) => Promise.resolve(body));
       network.resume();
       await serving;
       for (const shard of [SHARD, SHARD + 1]) {
         await until(async () => (await sender.request(shard, "x", 500)).kind === "answer");
       }
+      assert.ok(!served.includes("away"), "it was sent when the connection came back");
     } finally {
       for (const nc of opened.splice(-2)) await nc.close();
       await network.close();

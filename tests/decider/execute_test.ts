@@ -250,6 +250,14 @@ onBothStores("execute", (promises) => {
     await assert.rejects(execute(store, promised, "counter-1", { add: 1 }), argument("decide"));
     const evolving = { ...counter, evolve: () => Promise.resolve() as never };
     await assert.rejects(execute(store, evolving, "counter-1", { add: 1 }), argument("evolve"));
+    // What such a promise rejects with would end the process.
+    const no = (): never => Promise.reject(new RangeError("no")) as never;
+    await assert.rejects(execute(store, { ...counter, decide: no }, "counter-1", { add: 1 }), argument("decide"));
+    await assert.rejects(execute(store, { ...counter, evolve: no }, "counter-1", { add: 1 }), argument("evolve"));
+    await assert.rejects(
+      execute(store, { ...counter, initialState: no }, "counter-1", { add: 1 }),
+      argument("initialState"),
+    );
     await assert.rejects(execute(store, counter, "counter-1", { add: 1 }, { retries: -1 }), argument("retries"));
     await assert.rejects(execute(store, counter, "counter-1", { add: 1 }, { commandId: "" }), argument("commandId"));
     await assert.rejects(

@@ -36,12 +36,12 @@ export class CommandNetwork {
     return new Promise((resolve) => {
       const cancel = from.timer(milliseconds, () => resolve({ kind: "silence" }));
       const answer = (answered: CommandAnswer): void => {
-        this.#hop(() =>
+        // It may come behind the answer to a later try.
+        this.#scheduler.after(this.#network.delayOfCommand(HOP.most), () =>
           from.deliver(() => {
             cancel();
             resolve(answered);
-          })
-        );
+          }));
       };
       this.#hop(() => {
         const { now } = this.#scheduler;

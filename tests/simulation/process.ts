@@ -106,6 +106,8 @@ export class Process {
       nudges: nudges.of(machine),
       times: LEASE_TIMES,
       observer: { event: (name: string): void => this.#report(name) },
+      closed: new AbortController().signal,
+      workFailed: (name: string): void => this.#report(name),
       fences: new SimulatedFences(machine, network, log),
       openBucket: (signal: AbortSignal) => SimulatedBucket.open(machine, network, bucket, onLeaderWrite, signal),
     };
