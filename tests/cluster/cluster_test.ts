@@ -269,6 +269,11 @@ describe("Cluster", () => {
     await using again = await last;
     again.serve(store, counter, TYPE);
     await until(() => again.ownedShards.size === 1);
+    await using taker = await Cluster.join(at.nc, { namespace, nodeId: "d", candidate: false });
+    taker.serve(store, counter, TYPE);
+    await until(() =>
+      other.status().nodes.some(({ nodeId, weight, state }) => nodeId === "d" && weight > 0 && state === "up")
+    );
     await again.leave();
     const began = performance.now();
     const first = other.leave();
