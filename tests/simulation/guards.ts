@@ -120,6 +120,16 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
       without: "if (remembered?.isStored) {",
     }],
   },
+  /** That an earlier try was refused ends nothing: a later one may be done by another owner. */
+  lateanswer: {
+    variant: "lateCommands",
+    from: 100,
+    patches: [{
+      file: "cluster/router.ts",
+      code: 'if (answer?.kind !== "result") return false;',
+      without: 'if (answer?.kind !== "result") return answer?.kind === "rejected";',
+    }],
+  },
   /** A lease from before the clock jumped proves nothing. */
   walljump: {
     variant: "wild",

@@ -164,6 +164,14 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
     clients: 0,
     healed: 12_000,
   },
+  /** Commands and their answers overtake each other, while shards move and nodes are stopped. */
+  lateCommands: {
+    kinds: ["leave", "leave", "resign", "pause", "crash"],
+    rates: { ...NONE, lateCommands: 0.6 },
+    pause: [300, 1_500],
+    shards: 2,
+    clients: 8,
+  },
   /** Clocks drift apart, and no message takes any time. */
   drift: { kinds: ["pause"], rates: NONE, latency: 0, pause: [3_000, 9_000], length: [3_000, 9_000] },
 };
@@ -188,6 +196,7 @@ const TURNS = [
   ["flicker", 1],
   ["long", 1],
   ["rolling", 1],
+  ["lateCommands", 1],
 ] as const;
 const ORDER = TURNS.flatMap(([variant, times]) => Array<string>(times).fill(variant));
 
