@@ -163,8 +163,8 @@ export class Cluster implements AsyncDisposable {
   /**
    * The same without a decider: one command of an actor at a time. What `handler` throws is a refusal; what it gives, as
    * JSON has it, is the answer. Repeated under the same command id, a command is answered as before while this node owns
-   * the shard; over a hand-off it may run again, so what it does has to be idempotent by the command's id. A schema of its
-   * commands gives the handler their type.
+   * the shard. Over a hand-off, and where it ended with UNKNOWN_OUTCOME, it runs again: what it does has to be idempotent
+   * by the command's id. A schema of its commands gives the handler their type.
    *
    * @throws {InvalidArgumentError} if it is no actor type, or served already
    */

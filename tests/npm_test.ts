@@ -56,7 +56,7 @@ await load(store, decider, "x-1", { signal, toVersion: number, snapshots: undefi
 /** The newest; the version is checked apart from the compiler that Deno has in itself. */
 const TYPESCRIPT = "npm:typescript@7.0.2";
 /** What has programs for users. */
-const PAGES = ["README.md", "docs/deleting.md", "docs/live.md", "docs/testing.md"];
+const PAGES = ["README.md", "docs/cluster.md", "docs/deleting.md", "docs/live.md", "docs/testing.md"];
 /** Milliseconds that a program may take: one that waits for ever is killed. */
 const PATIENCE = 60_000;
 
