@@ -163,6 +163,6 @@ export class Distribution implements AsyncDisposable {
 }
 
 /** Milliseconds without a leader after which none is waited for: one is elected as soon as there is a candidate. */
-const LEADERLESS = 2_000;
+const LEADERLESS = 5_000;
 /** Milliseconds between two looks at what is still to be given up. */
 const RELEASE_LOOK = 20;

@@ -147,12 +147,17 @@ export class Checker implements LogListener {
     this.#token = Math.max(this.#token, token);
   }
 
+  /** A node is leaving, or has left at this moment. */
+  onLeaving(): void {
+    this.#left = this.#scheduler.now;
+  }
+
   onTable(value: unknown, before: unknown): void {
     const table = decodeTable(value) as Table;
     this.counts.tables++;
     this.#trace(`table ${table.epoch} of token ${table.token}: ${describeRows(table)}`);
     const moves = table.rows.filter(({ next }) => next !== undefined).length;
-    if (this.#processes.some(({ isLeaving }) => isLeaving)) this.#left = this.#scheduler.now;
+    if (this.#processes.some(({ isLeaving }) => isLeaving)) this.onLeaving();
     if (moves > MOVES && this.#scheduler.now - this.#left > HURRY) this.say("T", `${moves} shards move at once`);
     if (table.epoch <= this.#tableEpoch) this.say("A1", `table ${table.epoch} after ${this.#tableEpoch}`);
     if (table.token < this.#tableToken) {

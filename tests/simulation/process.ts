@@ -59,6 +59,7 @@ export class Process {
   /** As a user does it who joins a cluster. */
   async #leave(): Promise<void> {
     await this.node.leave(LEAVE, () => this.#server[Symbol.asyncDispose]());
+    this.#world.checker.onLeaving();
     this.machine.crash();
   }
 
