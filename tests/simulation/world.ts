@@ -199,6 +199,7 @@ export class World {
   }
 
   #end(process: Process): void {
+    if (process.isLeaving) this.checker.onLeaving();
     const index = this.#processes.indexOf(process);
     if (index < 0) return;
     this.#processes.splice(index, 1);
