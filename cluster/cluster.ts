@@ -1,7 +1,7 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { ClosedError, InvalidArgumentError } from "../errors.ts";
 import type { Decider } from "../decider/decider.ts";
-import type { Event, OwnId } from "../event.ts";
+import type { ActorTypeOf, Event, OwnId } from "../event.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
 import type { StandardSchema } from "../schema/standard_schema.ts";
 import { shown } from "../shown.ts";
@@ -153,7 +153,7 @@ export class Cluster implements AsyncDisposable {
   serve<Stored extends Event, State, Command, E extends Stored>(
     store: EventStore<Stored>,
     decider: Decider<State, Command, E>,
-    options: ServeOptions<Command> = {},
+    options: ServeOptions<Command, ActorTypeOf<NoInfer<E>["actorId"]>> = {},
   ): AsyncDisposable {
     this.#ended.signal.throwIfAborted();
     const { actorTypes, host } = serveDecider(this.#home, store, decider, options);

@@ -24,10 +24,10 @@ export interface HandleOptions<Command = unknown> {
 }
 
 /** Options of `serve`. */
-export interface ServeOptions<Command>
+export interface ServeOptions<Command, ActorType extends string = string>
   extends HandleOptions<Command>, Pick<ExecuteOptions, "snapshots" | "retries" | "metadata" | "cache" | "observer"> {
-  /** Needed if the decider names no `events`. */
-  readonly actorType?: string | undefined;
+  /** Needed if the decider names no `events`; one of those that its events are of. */
+  readonly actorType?: ActorType | undefined;
 }
 
 const HANDLED = { commands: true, concurrency: true, actors: true } as const;
