@@ -38,8 +38,8 @@ export interface CommandServerParts {
 export class CommandServer implements AsyncDisposable {
   readonly #parts: CommandServerParts;
   readonly #hosts = new Map<string, ActorHost>();
-  /** Types whose last commands still run. */
-  readonly #closing = new Set<string>();
+  /** Of types whose last commands still run. */
+  readonly #closing = new Map<string, ActorHost>();
   readonly #tenures = new Map<number, Tenure>();
   readonly #changes: Disposable;
   #work: AsyncDisposable | undefined;
@@ -75,7 +75,7 @@ export class CommandServer implements AsyncDisposable {
         isDisposed = true;
         for (const actorType of actorTypes) {
           this.#hosts.delete(actorType);
-          this.#closing.add(actorType);
+          this.#closing.set(actorType, host);
         }
         this.#announce();
         await host.close();
@@ -87,7 +87,7 @@ export class CommandServer implements AsyncDisposable {
 
   /** What the actors of all hosts do. */
   load(): ActorsLoad {
-    const loads = [...new Set(this.#hosts.values())].map((host) => host.load());
+    const loads = [...new Set([...this.#hosts.values(), ...this.#closing.values()])].map((host) => host.load());
     const longest = loads.flatMap(({ longest }) => longest ?? []).sort((a, b) => b.milliseconds - a.milliseconds)[0];
     const sum = (of: "actors" | "waiting" | "running"): number => loads.reduce((total, load) => total + load[of], 0);
     return { actors: sum("actors"), waiting: sum("waiting"), running: sum("running"), longest };

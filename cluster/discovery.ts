@@ -1,4 +1,5 @@
 import { NodeIdInUseError } from "../errors.ts";
+import type { Clock } from "./clock.ts";
 import { type DeadRecord, isGone, memberOf, type MemberRecord } from "./member_record.ts";
 import { Lives, type Living } from "./lives.ts";
 import { nodeKey, NODES } from "./names.ts";
@@ -58,6 +59,7 @@ export interface NodeServices {
 /** Keeps this node a member, one life after another, and knows the others. */
 export class Discovery {
   readonly nodeId: string;
+  readonly #clock: Clock;
   readonly #lives: Lives<MemberRecord>;
   readonly #listeners = new Set<(change: MemberChange) => void>();
   /** By node id: the incarnation that listeners were told of, and how it was. */
@@ -66,6 +68,7 @@ export class Discovery {
 
   constructor(ports: ClusterPorts, { nodeId, metadata }: NodeFacts) {
     this.nodeId = nodeId;
+    this.#clock = ports.clock;
     const begin = (signal: AbortSignal): Promise<Presence<MemberRecord>> => {
       const joinedAt = new Date(ports.clock.wall()).toISOString();
       const facts = { nodeId, metadata, joinedAt, ...this.#offered(), applied: 0, held: [] };
@@ -87,9 +90,9 @@ export class Discovery {
    */
   async join(signal: AbortSignal): Promise<void> {
     await this.#lives.start(signal);
-    for (let { presence } = this; presence !== undefined && !signal.aborted; { presence } = this) {
-      if (presence.watcher.polled !== undefined) return;
-      await presence.timeline.clock.sleep(FIRST, signal);
+    while (!signal.aborted) { // a life may end before anything was seen in it
+      if (this.presence?.watcher.polled !== undefined) return;
+      await this.#clock.sleep(FIRST, signal);
     }
     await this.#lives.end();
     signal.throwIfAborted();

@@ -110,14 +110,16 @@ export class Distribution implements AsyncDisposable {
 
   /** Gives all shards up, as long as there is somebody to take them; false if that took too long. */
   async release(signal: AbortSignal): Promise<boolean> {
-    const { discovery, election, ports: { clock } } = this.#parts;
+    const { discovery, election, ports: { clock, times } } = this.#parts;
     let led = clock.now();
+    let valid = clock.now();
     const { presence } = discovery;
     if (presence === undefined) return true;
     void presence.lease.set({ state: "leaving" });
     while (!signal.aborted && discovery.presence === presence) {
-      if (!presence.lease.isValid()) return false; // the shards are not this node's to hand over any more
-      if (election.leader !== undefined) led = clock.now();
+      if (presence.lease.isValid()) valid = clock.now();
+      if (clock.now() - valid > times.ttl) return false; // the shards are not this node's to hand over any more
+      if (election.isLed) led = clock.now();
       if (clock.now() - led > LEADERLESS) return false; // nobody who could hand them over
       if (!this.#hasTakers(presence) || this.#ownership === undefined || !this.#holdsAny(presence)) return true;
       await clock.sleep(RELEASE_LOOK, signal);

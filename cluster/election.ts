@@ -1,6 +1,7 @@
 import { LeadershipLostError } from "../errors.ts";
 import { Crew, type Work } from "./crew.ts";
 import { Candidate, leaderIn, type LeaderRecord, type Leadership, type Term } from "./candidate.ts";
+import { leaderKey } from "./names.ts";
 import type { ClusterPorts } from "./ports.ts";
 import type { Presence } from "./presence.ts";
 
@@ -46,6 +47,14 @@ export class Election {
   get leader(): LeaderRecord | undefined {
     const presence = this.#lives.presence;
     return presence && leaderIn(presence, this.#name);
+  }
+
+  /** Whether somebody leads and has given a sign of life not long ago. */
+  get isLed(): boolean {
+    const presence = this.#lives.presence;
+    const seen = presence?.view.get(leaderKey(this.#name));
+    if (presence === undefined || seen === undefined || this.leader === undefined) return false;
+    return presence.lease.silence(seen) <= this.#ports.times.ttl;
   }
 
   /** This node's own term, if it certainly leads. */

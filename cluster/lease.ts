@@ -142,14 +142,15 @@ export class Lease<Fields extends object> {
     return promise;
   }
 
-  /** Writes a last record, after `keep` has ended, unless that takes so long that the lease is over anyway. */
+  /** Writes a last record, after `keep` has ended, unless the lease is over anyway, but for one try. */
   async close(fields: Partial<Fields>): Promise<void> {
     const { timeline: { clock }, times, closed } = this.#parts;
     const [done, late] = [new AbortController(), new AbortController()];
     const end = (): void => late.abort();
     if (closed.aborted) return;
     closed.addEventListener("abort", end);
-    void clock.sleep(times.ttl, done.signal).then(end);
+    const left = this.#began + times.ttl - this.#parts.timeline.now();
+    void clock.sleep(Math.max(left, times.retry), done.signal).then(end);
     this.#fields = { ...this.#fields, ...fields };
     this.#stamp++;
     await this.take(late.signal);

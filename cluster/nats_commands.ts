@@ -37,7 +37,7 @@ export class NatsCommands implements Commands {
       return { kind: "absent", reason: "this node has no connection" };
     }
     try {
-      const message = await untilAborted(this.#requests.send(this.#prefix + shard, body, milliseconds), signal);
+      const message = await this.#requests.send(this.#prefix + shard, body, milliseconds, { signal });
       return { kind: "answer", body: message.string() };
     } catch (error) {
       if (!(error instanceof Failed)) {

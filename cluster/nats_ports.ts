@@ -7,10 +7,14 @@ import { checkOptions } from "../store/jetstream_options.ts";
 import { harmless, type Observer } from "../store/observer.ts";
 import { textOf, toConsole } from "../store/report.ts";
 import { systemClock } from "./clock.ts";
+import { aborted } from "./crew.ts";
 import { LEASE_TIMES } from "./lease.ts";
 import { NatsBuckets } from "./nats_bucket.ts";
 import { NatsNudges } from "./nats_nudges.ts";
 import type { ClusterPorts } from "./ports.ts";
+
+/** Milliseconds in which a node whose joining is over may say good-bye. */
+const GRACE = 500;
 
 /** What all parts of a cluster are opened with. */
 export interface ClusterNatsOptions extends Abortable {
@@ -113,11 +117,16 @@ async function joined<T>(
   const stop = (): void => over.abort(signal.reason);
   closed.addEventListener("abort", end);
   signal.addEventListener("abort", stop);
+  const done = new AbortController();
   try {
     if (closed.aborted) end();
     signal.throwIfAborted();
-    return await join(over.signal);
+    const late = aborted(over.signal).then(() => systemClock.sleep(GRACE, done.signal)).then(() => {
+      throw over.signal.reason;
+    });
+    return await Promise.race([join(over.signal), late]);
   } finally {
+    done.abort();
     clearTimeout(timer);
     closed.removeEventListener("abort", end);
     signal.removeEventListener("abort", stop);

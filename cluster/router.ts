@@ -37,6 +37,9 @@ const LAST = 50;
 /** Milliseconds in which a node that has just joined may begin to serve. */
 const HANDLER = 1_000;
 
+/** A reason without a stack. */
+const OVER = "over";
+
 /** Options of `send`. */
 export interface SendOptions extends Abortable {
   /** Makes the command idempotent: text of up to 128 characters. Without one it is idempotent over the tries of one `send`. */
@@ -114,6 +117,8 @@ class Sending {
   #patience: number = TRY.least;
   /** Of some try nobody knows. */
   #mayHaveRun = false;
+  /** Aborts with the sender's signal, and when it is over: no try waits for an answer any more. */
+  readonly #over = new AbortController();
   /** What ends it, if the answer comes to an earlier try than the last. */
   readonly #late = Promise.withResolvers<Answer>();
   /** What kept the last try from running. */
@@ -145,6 +150,17 @@ class Sending {
   }
 
   async run(): Promise<unknown> {
+    const end = (): void => this.#over.abort(OVER);
+    this.#signal?.addEventListener("abort", end);
+    try {
+      return await this.#tries();
+    } finally {
+      this.#signal?.removeEventListener("abort", end);
+      end();
+    }
+  }
+
+  async #tries(): Promise<unknown> {
     const { clock } = this.#parts;
     let pause: number = PAUSE.least;
     for (let attempt = 1;; attempt++) {
@@ -155,7 +171,7 @@ class Sending {
       this.#consider(answer);
       const time = Math.min(pause * (0.5 + Math.random() / 2), this.#until - clock.now());
       pause = Math.min(2 * pause, PAUSE.most);
-      const late = await within(clock, this.#late.promise, Math.max(0, time), this.#signal);
+      const late = await within(clock, this.#late.promise, Math.max(0, time), this.#over.signal);
       if (late?.kind === "result") return late.result;
       if (late !== undefined) this.#consider(late);
       if (this.#signal?.aborted) throw this.#mayHaveRun ? this.#unknown(this.#signal.reason) : this.#signal.reason;
@@ -186,8 +202,9 @@ class Sending {
     }
     const sent = this.#request(body, left);
     const first = attempt === 1 ? sent : Promise.race([sent, this.#late.promise]);
-    const answer = await within(clock, first, Math.min(this.#patience, left), this.#signal);
+    const answer = await within(clock, first, Math.min(this.#patience, left), this.#over.signal);
     if (answer !== undefined) return answer;
+    if (this.#signal?.aborted) return await sent; // whether it was sent at all is known at once
     this.#patience = Math.min(2 * this.#patience, TRY.most);
     void sent.then((answer) => isFinal(answer) && this.#late.resolve(answer), () => {});
     return undefined;
@@ -196,7 +213,7 @@ class Sending {
   /** What keeps a try from being sent is of no interest where an earlier one may have run. */
   async #request(body: string, milliseconds: number): Promise<Answer | undefined> {
     try {
-      const answer = await this.#parts.commands.request(this.#shard, body, milliseconds, this.#signal);
+      const answer = await this.#parts.commands.request(this.#shard, body, milliseconds, this.#over.signal);
       if (answer.kind === "absent") {
         return answer.reason === undefined ? { kind: "notOwner" } : { kind: "unavailable", reason: answer.reason };
       }
@@ -243,9 +260,11 @@ class Sending {
       return this.#unknown(new UnavailableError({ reason: `no answer from the owner of shard ${shard}${owner}` }));
     }
     if (obstacle?.kind === "noHandler") return this.#noHandler(obstacle.nodeId);
-    // Who serves nothing does not listen either.
-    if (owned !== undefined && !owned.serves.includes(actorTypeOf(this.#actorId))) return this.#noHandler(owned.nodeId);
     const cause = obstacle?.kind === "unavailable" ? new UnavailableError({ reason: obstacle.reason }) : undefined;
+    // Who serves nothing does not listen either.
+    if (cause === undefined && owned !== undefined && !owned.serves.includes(actorTypeOf(this.#actorId))) {
+      return this.#noHandler(owned.nodeId);
+    }
     return new NoOwnerError({ shard, ...(nodeId === undefined ? {} : { nodeId }) }, cause && { cause });
   }
 

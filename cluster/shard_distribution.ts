@@ -64,7 +64,6 @@ export class ShardDistribution implements AsyncDisposable {
     taken.add(discovery);
     const api = new JetStreamApi(nc, new Subjects(namespace, 1).stream, prefix);
     const close = async (): Promise<void> => {
-      taken.delete(discovery);
       api.close();
       await opened[Symbol.asyncDispose]();
     };
@@ -79,6 +78,7 @@ export class ShardDistribution implements AsyncDisposable {
       const parts = { ports, fences, discovery, election };
       return new ShardDistribution(new Distribution(parts, { ...settings, shards }), close);
     } catch (error) {
+      taken.delete(discovery);
       await close();
       throw error;
     }
@@ -97,7 +97,7 @@ export class ShardDistribution implements AsyncDisposable {
     return this.#distribution.add(work);
   }
 
-  /** Takes no more part; what this node holds goes to others once its discovery has left. */
+  /** Takes no more part; what this node holds goes to others once its discovery has left, which serves no other then. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#distribution[Symbol.asyncDispose]();
     await this.#close();

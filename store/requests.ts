@@ -57,12 +57,17 @@ export class Requests {
   /**
    * The answer to a message, or the last message of it; milliseconds that it, or the next message of it, may take.
    * @throws {Failed} `silence` if it was sent and there is no answer, or the connection was lost meanwhile
+   * @throws the signal's reason
    */
   async send(
     subject: string,
     payload: Uint8Array | string,
     timeout: number,
-    { headers, take }: { readonly headers?: MsgHdrs | undefined; readonly take?: Take } = {},
+    { headers, take, signal }: {
+      readonly headers?: MsgHdrs | undefined;
+      readonly take?: Take;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<Msg> {
     // What the client takes while it dials it sends later, or drops.
     if (this.isAway) timeout -= await this.reconnected(subject, timeout);
@@ -79,7 +84,15 @@ export class Requests {
       throw new Failed(failureOf(error, subject), error);
     }
     this.#timer ??= setTimeout(this.#expire, TICK);
-    return await promise;
+    if (signal === undefined) return await promise;
+    const end = (): void => this.#take(token)?.reject(signal.reason);
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", end);
+    }
   }
 
   /** Ends the subscription, once everything that was asked has an answer. */

@@ -18,6 +18,7 @@ import { ON_DENO_ONLY } from "../support/once.ts";
 import { gather, serverOf } from "./support/place.ts";
 
 const TYPE = { actorType: "counter" } as const;
+const SLOW = { skip: ON_DENO_ONLY };
 const ON_R3 = { skip: ON_DENO_ONLY, timeout: 120_000 };
 
 describe("Cluster", () => {
@@ -207,7 +208,7 @@ describe("Cluster", () => {
     assert.deepEqual(suspected, [[], ["cut"]]);
   });
 
-  it("leaves in the end, also while NATS is away", { skip: ON_DENO_ONLY }, async () => {
+  it("leaves in the end, also while NATS is away", SLOW, async () => {
     const namespace = at.namespace();
     await using network = await FaultyNetwork.between(at.url);
     await using nc = await connect({ servers: network.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
@@ -257,7 +258,7 @@ describe("Cluster", () => {
     await rejected;
   });
 
-  it("waits for nobody who could hand its shards over where none may lead; leaving twice is once", async () => {
+  it("waits for nobody who could hand its shards over where none may lead; leaving twice is once", SLOW, async () => {
     const namespace = at.namespace();
     await using store = await JetStreamEventStore.open(at.nc, { namespace, shards: 2 });
     const leader = await Cluster.join(at.nc, { namespace, nodeId: "a" });
@@ -267,8 +268,8 @@ describe("Cluster", () => {
     await leader.serve(store, counter, { actorType: "clock" })[Symbol.asyncDispose]();
     await until(() => leader.ownedShards.size === 1 && other.ownedShards.size === 1);
     await leader.leave();
-    const last = Cluster.join(at.nc, { namespace, nodeId: "c" });
-    await using again = await last;
+    const nc = await connect({ servers: at.url });
+    const again = await Cluster.join(nc, { namespace, nodeId: "c" });
     again.serve(store, counter, TYPE);
     await until(() => again.ownedShards.size === 1);
     await using taker = await Cluster.join(at.nc, { namespace, nodeId: "d", candidate: false });
@@ -276,7 +277,7 @@ describe("Cluster", () => {
     await until(() =>
       other.status().nodes.some(({ nodeId, weight, state }) => nodeId === "d" && weight > 0 && state === "up")
     );
-    await again.leave();
+    await nc.close(); // the last one who may lead is dead
     const began = performance.now();
     const first = other.leave();
     let isOver = false;
@@ -284,7 +285,7 @@ describe("Cluster", () => {
     await other.leave();
     assert.ok(isOver, "the second one did not wait for the first");
     const took = performance.now() - began;
-    assert.ok(took < 10_000, `${took} ms`);
+    assert.ok(took < 20_000, `${took} ms`);
   });
 
   it("keeps its shard where a handler meets the node's own, later fence", async () => {

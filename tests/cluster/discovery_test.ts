@@ -2,6 +2,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Cluster, isAetherError, type MemberChange, NodeDiscovery } from "../../mod.ts";
+import { FaultyNetwork } from "../../testing/mod.ts";
 import { until } from "../support/jetstream.ts";
 import { serverOf } from "./support/place.ts";
 
@@ -76,6 +77,26 @@ describe("NodeDiscovery", () => {
       "nodeJoined",
     ]);
     await leaving;
+  });
+
+  it("has joined only once it is a member, also where its first life was over before it saw anything", async () => {
+    const namespace = at.namespace();
+    await using network = await FaultyNetwork.between(at.url);
+    await using nc = await connect({ servers: network.url });
+    const first = await NodeDiscovery.join(at.nc, { namespace });
+    await first.leave();
+    const observed: string[] = [];
+    const observer = { event: (name: string): void => void observed.push(name) };
+    const polls = network.swallow(({ to, subject }) => to === "server" && subject.startsWith("$JS.API.DIRECT.GET."), {
+      times: Infinity,
+    });
+    const joining = NodeDiscovery.join(nc, { namespace, nodeId: "a", timeout: 30_000, observer });
+    await polls.met();
+    await at.nc.request(`$JS.API.STREAM.DELETE.KV_AETHER_${namespace}_cluster`, "", { timeout: 5_000 });
+    await until(() => observed.includes("rejoin"));
+    polls.end();
+    await using node = await joining;
+    assert.deepEqual(node.members.map(({ nodeId }) => nodeId), ["a"]);
   });
 
   it("has left where its connection is closed, at once", async () => {
