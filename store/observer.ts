@@ -45,6 +45,7 @@ export interface Observed {
  * | --- | --- | --- |
  * | `rejoin` | it was taken for dead, or the bucket is gone: it begins anew | `nodeId` |
  * | `joinFailed` | it could not yet | `nodeId`, `error` |
+ * | `bucketUnavailable` | whether the bucket was made anew was not answered; it is asked again | `error` |
  * | `shardWorkFailed` | work failed, and starts again; told to the console without an observer | `nodeId`, `shard`, `error` |
  * | `leaderWorkFailed` | the same of a leader's work | `nodeId`, `election`, `error` |
  * | `drainLate`, `workLate` | work has not returned in time, and was not waited for | `shard`, `epoch`; `nodeId` |
