@@ -6,12 +6,18 @@ export interface Clock {
   wall(): number;
   /** Resolves after so many milliseconds, or once the signal aborts; never rejects. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /** Calls back after so many milliseconds, unless what it gives is called before: a sleep costs several times as much. */
+  timer(milliseconds: number, run: () => void): () => void;
 }
 
 /** The clock of this process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
+  timer(milliseconds, run): () => void {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
   async sleep(milliseconds, signal): Promise<void> {
     if (signal?.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();

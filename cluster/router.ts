@@ -156,7 +156,7 @@ class Sending {
       return await this.#tries();
     } finally {
       this.#signal?.removeEventListener("abort", end);
-      end();
+      if (this.#patience > TRY.least) end(); // there are tries that were given up
     }
   }
 

@@ -13,6 +13,7 @@ const CLOCK = {
   now: () => 0,
   wall: () => 0,
   sleep: (_milliseconds: number, signal?: AbortSignal) => aborted(signal as AbortSignal),
+  timer: () => () => {},
 };
 
 it("a candidate that lost to one who resigned meanwhile stands again at once", async () => {

@@ -41,6 +41,12 @@ export class VirtualClock implements Clock {
     }
   }
 
+  timer(milliseconds: number, run: () => void): () => void {
+    const timer: Timer = { at: this.#now + Math.max(0, milliseconds), fire: run };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
   /** Lets so much time pass. */
   async pass(milliseconds: number): Promise<void> {
     const until = this.#now + milliseconds;
