@@ -59,6 +59,14 @@ export class Crew<S extends Shift> {
     };
   }
 
+  /** Ends all work that there is, and waits until it has returned. */
+  async disband(): Promise<void> {
+    const posts = [...this.#posts];
+    this.#posts.clear();
+    for (const { over } of posts) over.abort();
+    await Promise.all(posts.map(({ running }) => settled(running)));
+  }
+
   /** Does all work until the signal of the shift aborts and all has returned. */
   async run(shift: S): Promise<void> {
     const running = new Set<Promise<void>>();

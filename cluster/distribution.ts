@@ -127,8 +127,11 @@ export class Distribution implements AsyncDisposable {
     return !signal.aborted;
   }
 
+  /** Ends all work; what this node holds goes to others as if it had none, and is given up by it in order. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#living[Symbol.dispose]();
+    await this.#crew.disband();
+    this.#offer();
     await this.#leading?.[Symbol.asyncDispose]();
   }
 

@@ -97,7 +97,7 @@ export class ShardDistribution implements AsyncDisposable {
     return this.#distribution.add(work);
   }
 
-  /** Takes no more part; what this node holds goes to others once its discovery has left, which serves no other then. */
+  /** Takes no more part: ends all work, and lets the others have what this node holds. Its discovery serves no other. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#distribution[Symbol.asyncDispose]();
     await this.#close();

@@ -184,5 +184,16 @@ describe("shards", () => {
     await using more = await ShardDistribution.join(at.nc, { ...parts, weight: 3 });
     await using _more = more.onShard(({ signal }) => new Promise((resolve) => (signal.onabort = () => resolve())));
     await until(() => more.ownedShards.size === 12 && distribution.ownedShards.size === 4);
+
+    const running = new Set<number>();
+    await using _other = more.onShard(async ({ shard, signal }) => {
+      running.add(shard);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      running.delete(shard);
+    });
+    await until(() => running.size === 12);
+    await more[Symbol.asyncDispose]();
+    assert.equal(running.size, 0, "its work had not returned");
+    await until(() => distribution.ownedShards.size === SHARDS);
   });
 });
