@@ -1,10 +1,10 @@
 /** What the server does with atomic batches of several subjects, which the lane of checked appends leans on. */
-import type { NatsConnection } from "@nats-io/nats-core";
+import { type NatsConnection, NoRespondersError } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { configOf } from "../../store/stream_config.ts";
-import { headersOf, type PubAnswer } from "../support/jetstream.ts";
+import { headersOf, type PubAnswer, until } from "../support/jetstream.ts";
 import { type Started, startOne, startThree } from "../support/servers.ts";
 
 const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
@@ -100,6 +100,13 @@ for (const [servers, start] of [["one server", startOne], ["three servers", star
         timeout: 10_000,
       });
       assert.equal(made.json<{ error?: unknown }>().error, undefined);
+      // The servers tell each other of its subjects a moment later.
+      const isKnown = (): Promise<boolean> =>
+        nc.request(`aether.${namespace}.fence.63`, "").then(() => true, (error) => {
+          if (error instanceof NoRespondersError || error.cause instanceof NoRespondersError) return false;
+          throw error;
+        });
+      await until(isKnown);
       return {
         actor: (id) => `aether.${namespace}.events.1.x.${id}`,
         fence: (shard) => `aether.${namespace}.fence.${shard}`,
