@@ -2,7 +2,7 @@
  * Every error that the library throws. Each has a stable `code`; its facts are fields, not text.
  * @module
  */
-import { appendKey } from "./json.ts";
+import { pathText } from "./json.ts";
 
 /** A problem that a schema found: an issue of Standard Schema v1 (standardschema.dev). */
 export interface StandardIssue {
@@ -548,14 +548,11 @@ export class SchemaError extends AetherError<"SCHEMA"> {
   constructor(fields: ErrorFields["SCHEMA"], options?: ErrorOptions) {
     const { eventType, actorId, version, issues } = fields;
     const where = version === undefined ? "" : `, version ${version}`;
-    const list = issues.map(({ message, path }) => path === undefined ? message : `${textOf(path)}: ${message}`);
+    const list = issues.map(({ message, path }) =>
+      path === undefined ? message : `${pathText("data", path)}: ${message}`
+    );
     super("SCHEMA", fields, `${eventType} of ${actorId}${where}: ${list.join("; ")}`, options);
   }
-}
-
-function textOf(path: NonNullable<StandardIssue["path"]>): string {
-  const keys = path.map((part) => typeof part === "object" ? part.key : part);
-  return keys.reduce<string>((text, key) => appendKey(text, typeof key === "symbol" ? String(key) : key), "data");
 }
 
 /** `evolve` threw, or gave undefined: the cause says why. Nothing was stored. */

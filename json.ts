@@ -114,3 +114,9 @@ function nameOf(value: object): string {
   const name: unknown = value.constructor?.name;
   return typeof name === "string" && name !== "" ? `a value of class ${name}` : "a value with a prototype";
 }
+
+/** The path of a schema's issue (Standard Schema v1), from what it leads into. */
+export function pathText(root: string, path: readonly (PropertyKey | { readonly key: PropertyKey })[]): string {
+  const keys = path.map((step) => typeof step === "object" ? step.key : step);
+  return keys.reduce<string>((text, key) => appendKey(text, typeof key === "symbol" ? String(key) : key), root);
+}

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../errors.ts";
-import { appendKey } from "../json.ts";
+import { pathText } from "../json.ts";
 import type { StandardSchema } from "../schema/standard_schema.ts";
 import { reasonOf } from "./command_messages.ts";
 import type { Told } from "./task.ts";
@@ -20,10 +20,7 @@ export async function validated<Command>(
     const result = await schema["~standard"].validate(command);
     if (result.issues === undefined) return { command: result.value };
     const [first] = result.issues;
-    const keys = (first?.path ?? []).map((step) => typeof step === "object" ? step.key : step);
-    const argument = keys.reduce<string>((path, key) => {
-      return appendKey(path, typeof key === "symbol" ? String(key) : key);
-    }, "command");
+    const argument = pathText("command", first?.path ?? []);
     const problem = result.issues.map(({ message }) => message).join("; ");
     return { told: rejection(new InvalidArgumentError({ argument }, `${argument}: ${problem}`)) };
   } catch (error) {

@@ -3,19 +3,14 @@ import { describe, it } from "node:test";
 import { serveDecider, serveHandler } from "../../cluster/serve.ts";
 import { type EventStore, InMemorySnapshotStore, isAetherError } from "../../mod.ts";
 import { counter, wrapped } from "../support/counter.ts";
-import { ACTOR, gate, HOME, take, thrown } from "./support/counters.ts";
+import { ACTOR, gate, HOME, slowed, take, thrown } from "./support/counters.ts";
 import { Town } from "./support/town.ts";
 
 describe("a mailbox", () => {
   it("takes so many and no more: OVERLOADED, and nothing is met with silence", async () => {
     const town = new Town();
     const [store, house, slow] = [town.store(), take(town.house("a")), gate()];
-    house.serve(wrapped(store, {
-      async append(actorId: string, events: never, options) {
-        await slow.opened;
-        return await store.append(actorId, events, options) as never;
-      },
-    }));
+    house.serve(slowed(store, slow.opened));
     const sendings = Array.from({ length: 1_010 }, () => house.router.send(ACTOR, { add: 1 }));
     const settled = Promise.allSettled(sendings);
     await town.clock.pass(10);
@@ -30,12 +25,7 @@ describe("a mailbox", () => {
   it("drops what has waited for longer than its sender does", async () => {
     const town = new Town();
     const [store, house, slow] = [town.store(), take(town.house("a")), gate()];
-    house.serve(wrapped(store, {
-      async append(actorId: string, events: never, options) {
-        await slow.opened;
-        return await store.append(actorId, events, options) as never;
-      },
-    }));
+    house.serve(slowed(store, slow.opened));
     const first = house.router.send(ACTOR, { add: 1 });
     const impatient = thrown(house.router.send(ACTOR, { add: 10 }, { timeout: 1_000 }));
     await town.clock.pass(1_001);

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { decodeAnswer, encodeCommand } from "../../cluster/command_messages.ts";
 import { type AppendResult, type EventStore, isAetherError } from "../../mod.ts";
 import { type CounterCommand, wrapped } from "../support/counter.ts";
-import { ACTOR, gate, HOME, take, thrown } from "./support/counters.ts";
+import { ACTOR, gate, HOME, slowed, take, thrown } from "./support/counters.ts";
 import { shard, Town } from "./support/town.ts";
 
 describe("handing a shard over", () => {
@@ -42,13 +42,7 @@ describe("handing a shard over", () => {
     for (const concurrency of [1, 10]) {
       const town = new Town();
       const [store, house, slow] = [town.store(), take(town.house("a")), gate()];
-      const slowed = wrapped(store, {
-        async append(actorId: string, events: never, options) {
-          await slow.opened;
-          return await store.append(actorId, events, options) as never;
-        },
-      });
-      house.serve(slowed, { concurrency });
+      house.serve(slowed(store, slow.opened), { concurrency });
       const other = Array.from({ length: 20 }, (_, index) => `counter-${index}`)
         .find((id) => id !== ACTOR && shard(id) === HOME) ?? "";
       const handle = (actorId: string, commandId: string): Promise<string> => {
@@ -84,12 +78,7 @@ describe("handing a shard over", () => {
   it("ends with serving: what is under way returns, what comes finds nobody", async () => {
     const town = new Town();
     const [store, house, slow] = [town.store(), take(town.house("a")), gate()];
-    const serving = house.serve(wrapped(store, {
-      async append(actorId: string, events: never, options) {
-        await slow.opened;
-        return await store.append(actorId, events, options) as never;
-      },
-    }));
+    const serving = house.serve(slowed(store, slow.opened));
     const first = house.router.send(ACTOR, { add: 1 });
     await town.clock.pass(10);
     const second = thrown(house.router.send(ACTOR, { add: 1 }, { timeout: 500 }));

@@ -1,5 +1,7 @@
 /** A counter that lives in one of the houses of a town. */
 import assert from "node:assert/strict";
+import type { EventStore } from "../../../mod.ts";
+import { wrapped } from "../../support/counter.ts";
 import { type House, shard } from "./town.ts";
 
 export const ACTOR = "counter-1";
@@ -25,4 +27,14 @@ export async function thrown(promise: Promise<unknown>): Promise<unknown> {
 export function take(house: House): House {
   house.estate.take(HOME);
   return house;
+}
+
+/** A store whose appends wait. */
+export function slowed(store: EventStore, opened: Promise<void>): EventStore {
+  return wrapped(store, {
+    async append(actorId: string, events: never, options) {
+      await opened;
+      return await store.append(actorId, events, options) as never;
+    },
+  });
 }
