@@ -86,6 +86,7 @@ describe("handing a shard over", () => {
     const ended = Promise.resolve(serving[Symbol.asyncDispose]());
     assert.deepEqual(house.estate.serves, []);
     await town.clock.pass(100);
+    assert.equal(house.server.load().running, 1, "what is waited for is not shown");
     // The actor would be there twice.
     assert.throws(() => house.serve(store), /served still: await the disposal/);
     slow.open();
