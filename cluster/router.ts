@@ -115,8 +115,8 @@ class Sending {
   readonly #until: number;
   /** Milliseconds of the next try. */
   #patience: number = TRY.least;
-  /** Of some try nobody knows. */
-  #mayHaveRun = false;
+  /** Tries of which nobody knows whether they ran. */
+  #inDoubt = 0;
   /** Aborts with the sender's signal, and when it is over: no try waits for an answer any more. */
   readonly #over = new AbortController();
   /** What ends it, if the answer comes to an earlier try than the last. */
@@ -206,7 +206,10 @@ class Sending {
     if (answer !== undefined) return answer;
     if (this.#signal?.aborted) return await sent; // whether it was sent at all is known at once
     this.#patience = Math.min(2 * this.#patience, TRY.most);
-    void sent.then((answer) => isFinal(answer) && this.#late.resolve(answer), () => {});
+    void sent.then((answer) => {
+      if (isFinal(answer)) this.#late.resolve(answer);
+      else if (didNotRun(answer)) this.#inDoubt--;
+    }, () => {});
     return undefined;
   }
 
@@ -229,7 +232,7 @@ class Sending {
     switch (answer?.kind) {
       case undefined:
       case "unknown":
-        this.#mayHaveRun = true;
+        this.#inDoubt++;
         return;
       case "rejected": {
         const { reason } = answer;
@@ -246,7 +249,7 @@ class Sending {
       case "noHandler": {
         const now = this.#parts.clock.now();
         this.#unhandled ??= now;
-        if (now - this.#unhandled >= HANDLER && !this.#mayHaveRun) throw this.#noHandler(answer.nodeId);
+        if (now - this.#unhandled >= HANDLER) throw this.#noHandler(answer.nodeId);
       }
     }
   }
@@ -255,11 +258,11 @@ class Sending {
   #tooLate(): Error {
     const [shard, obstacle, owned] = [this.#shard, this.#obstacle, this.#parts.ownerOf?.(this.#shard)];
     const nodeId = owned?.nodeId;
+    if (obstacle?.kind === "noHandler") return this.#noHandler(obstacle.nodeId);
     if (this.#mayHaveRun) {
       const owner = nodeId === undefined ? "" : `, node ${nodeId}`;
       return this.#unknown(new UnavailableError({ reason: `no answer from the owner of shard ${shard}${owner}` }));
     }
-    if (obstacle?.kind === "noHandler") return this.#noHandler(obstacle.nodeId);
     const cause = obstacle?.kind === "unavailable" ? new UnavailableError({ reason: obstacle.reason }) : undefined;
     // Who serves nothing does not listen either.
     if (cause === undefined && owned !== undefined && !owned.serves.includes(actorTypeOf(this.#actorId))) {
@@ -268,8 +271,14 @@ class Sending {
     return new NoOwnerError({ shard, ...(nodeId === undefined ? {} : { nodeId }) }, cause && { cause });
   }
 
-  #noHandler(nodeId: string): NoHandlerError {
-    return new NoHandlerError({ actorType: actorTypeOf(this.#actorId), nodeId });
+  /** Also of a command that an earlier owner may have run. */
+  #noHandler(nodeId: string): NoHandlerError | UnknownOutcomeError {
+    const error = new NoHandlerError({ actorType: actorTypeOf(this.#actorId), nodeId });
+    return this.#mayHaveRun ? this.#unknown(error) : error;
+  }
+
+  get #mayHaveRun(): boolean {
+    return this.#inDoubt > 0;
   }
 
   #unknown(cause: unknown, problem?: string): UnknownOutcomeError {
@@ -293,4 +302,9 @@ function isFinal(answer: Answer | undefined): answer is Answer {
   const { result } = answer;
   const events = typeof result === "object" && result !== null && "events" in result ? result.events : undefined;
   return !(Array.isArray(events) && events.length === 0);
+}
+
+/** Whether it comes from the owner, or nobody got the command. */
+function didNotRun(answer: Answer | undefined): boolean {
+  return ["noHandler", "overloaded", "unavailable", "notOwner"].includes(answer?.kind ?? "");
 }

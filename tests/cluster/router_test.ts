@@ -199,6 +199,29 @@ describe("a command that is sent", () => {
     assert.deepEqual(await new Script(missing, missing, ok).send(), { version: 3 });
   });
 
+  it("waits no longer for a handler where an earlier owner may have run it, and says why it is unknown", async () => {
+    const missing: Answer = { kind: "noHandler", nodeId: "n" };
+    for (const options of [{}, { timeout: 500 }]) {
+      const script = new Script({ kind: "notOwner" }, missing);
+      const error = await script.fails("UNKNOWN_OUTCOME", options);
+      assert.ok(isAetherError(error.cause, "NO_HANDLER"));
+      assert.ok(script.clock.now() < 1_200, `${script.clock.now()}`);
+    }
+    assert.deepEqual(await new Script({ kind: "notOwner" }, missing, missing, ok).send(), { version: 3 });
+  });
+
+  it("is known not to have run once the owner says so of each silent try, however late", async () => {
+    const missing: Answer = { kind: "noHandler", nodeId: "n" };
+    const full: Answer = { kind: "overloaded", limit: 3, of: "commands" };
+    for (const answer of [missing, full]) {
+      await new Script({ after: 400, answer }, missing).fails("NO_HANDLER");
+      await new Script({ after: 400, answer }, { kind: "silence" }, missing).fails("UNKNOWN_OUTCOME");
+    }
+    for (const kind of ["notOwner", "malformed"] as const) {
+      await new Script({ after: 400, answer: { kind } }, missing).fails("UNKNOWN_OUTCOME");
+    }
+  });
+
   it("has run where its result is too large to be told", async () => {
     const error = await new Script({ kind: "untold", problem: "it takes 2 bytes" }).fails("UNKNOWN_OUTCOME");
     assert.ok(isAetherError(error.cause, "INVALID_ARGUMENT"));

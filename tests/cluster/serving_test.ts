@@ -52,9 +52,10 @@ describe("a cluster", () => {
     a.handle("account", (command, { actorId, fence, signal }) => {
       return store.append(actorId, [{ eventType: "Deposited", data: command }], { fence, signal });
     });
-    const missing = await a.send("other-1", {}).catch((error: unknown) => error);
-    assert.ok(isAetherError(missing, "NO_HANDLER"));
     await until(() => a.ownedShards.size === 32 && b.ownedShards.size === 32);
+    // While shards move, one that gave it up may have been asked: then the outcome is not known.
+    const missing = await a.send("other-1", {}).catch((error: unknown) => error);
+    assert.ok(isAetherError(missing, "NO_HANDLER"), String(missing));
     await serving[Symbol.asyncDispose]();
     await until(() => a.ownedShards.size === 64);
     assert.equal((await b.send("account-1", { amount: 5 }) as AppendResult).version, 1);
