@@ -1,11 +1,9 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
-import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import {
   type AppendResult,
   type Commit,
-  createEvent,
   type Event,
   type EventStore,
   importEvents,
@@ -15,13 +13,11 @@ import {
   isAetherError,
   JetStreamEventStore,
 } from "../../mod.ts";
-import { StoredIds } from "../../store/stored_ids.ts";
-import { FaultyNetwork, NatsServer } from "../../testing/mod.ts";
+import { NatsServer } from "../../testing/mod.ts";
+import { eachOf, event, history, holds, seed } from "../support/imports.ts";
 import { until } from "../support/jetstream.ts";
 import { numbers } from "../support/random.ts";
 
-/** In the titles: IMPORT_SEED repeats it. */
-const seed = Number(process.env.IMPORT_SEED ?? Math.floor(Math.random() * 2 ** 32));
 /** Pieces that an import may have read and not settled: `store/import_window.ts`. */
 const WINDOW = 1_024;
 
@@ -442,126 +438,6 @@ for (const [where, open] of Object.entries(stores)) {
       await assert.rejects(importEvents(store, events, { onProgress }), problem);
     });
   });
-}
-
-describe(`an import on JetStream, seed ${seed}`, () => {
-  it("packs the single events of one actor into few commits", async () => {
-    const store = await JetStreamEventStore.open(nc, { namespace: crypto.randomUUID() });
-    const events = Array.from({ length: 2_000 }, (_, index) => event("a", index + 1));
-    await importEvents(store, [event("b", 1), ...events, event("c", 1)]);
-    await holds(store, [event("b", 1), ...events, event("c", 1)]);
-    const commits = await Array.fromAsync(store.readAll());
-    assert.ok(commits.length < 50, `${commits.length} commits`);
-    for (const { events } of commits) assert.ok(JSON.stringify(events).length <= 16_384);
-  });
-
-  it("stores all once where answers are lost and the connection is cut", { timeout: 60_000 }, async () => {
-    const network = await FaultyNetwork.between(server.url);
-    const nc = await connect({ servers: network.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-    try {
-      const store = await JetStreamEventStore.open(nc, { namespace: crypto.randomUUID(), timeout: 3_000 });
-      const random = numbers(seed);
-      const events = history(seed, 6_000);
-      network.swallow(({ isPubAck }) => isPubAck && random() < 0.02, { times: 30 });
-      let attempts = 0;
-      for (let complete = false; !complete && attempts < 10; attempts++) {
-        const input = eachOf(events, (index) => attempts === 0 && index === 4_000 && network.cut());
-        complete = await importEvents(store, input).then(() => true, (error) => {
-          assert.ok(isAetherError(error, "UNKNOWN_OUTCOME") || isAetherError(error, "UNAVAILABLE"), error);
-          return false;
-        });
-      }
-      const { stored, duplicates } = await importEvents(store, events);
-      assert.deepEqual({ stored, duplicates }, { stored: 0, duplicates: 6_000 });
-      await holds(store, events);
-    } finally {
-      await nc.close();
-      await network.close();
-    }
-  });
-
-  it("goes on after the server was killed in the middle of it", { timeout: 60_000 }, async () => {
-    const server = await NatsServer.start();
-    const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-    try {
-      const store = await JetStreamEventStore.open(nc, { namespace: "killed", timeout: 2_000 });
-      const events = history(seed, 6_000);
-      let restarted: Promise<void> | undefined;
-      const restart = async (): Promise<void> => {
-        await server.kill();
-        await server.restart();
-      };
-      const input = eachOf(events, (index) => index === 3_000 && (restarted ??= restart()));
-      await importEvents(store, input).catch((error) => assert.ok(isAetherError(error), error));
-      await restarted;
-      const { stored, duplicates } = await importEvents(store, events);
-      assert.equal(stored + duplicates, 6_000);
-      assert.ok(duplicates >= 1_000);
-      await holds(store, events);
-    } finally {
-      await nc.close();
-      await server.stop();
-    }
-  });
-});
-
-describe(`the ids that a store has, seed ${seed}`, () => {
-  it("are found in any order", async () => {
-    const store = new InMemoryEventStore();
-    const random = numbers(seed);
-    for (let number = 1; number <= 8_000; number++) await store.saveEvent(event("a", 2 * number));
-    const ids = new StoredIds(store);
-    for (let count = 0; count < 100; count++) {
-      const version = 1 + Math.floor(random() * 16_002);
-      const found = version > 16_000 ? "none" : version % 2 ? "other" : "same";
-      assert.equal(await ids.find(event("a", version)), found, `version ${version}`);
-    }
-    assert.equal(await ids.find(event("a", 16_000, "another")), "other");
-    assert.equal(await ids.find(event("b", 1)), "none");
-    await ids.stop();
-  });
-});
-
-/** Events of some 300 actors, in no order but that of their versions; a tenth with a gap before them. */
-function history(seed: number, length: number): Event[] {
-  const random = numbers(seed);
-  const versions = new Map<string, number>();
-  let actorId = "order-0";
-  return Array.from({ length }, () => {
-    if (random() < 0.7) actorId = `order-${Math.floor(random() ** 2 * 300)}`;
-    const version = (versions.get(actorId) ?? 0) + (random() < 0.1 ? 1 + Math.floor(random() * 3) : 1);
-    versions.set(actorId, version);
-    return event(actorId, version);
-  });
-}
-
-/** With an id of its actor and version, where none is given. */
-function event(actorId: string, version: number, id = `${actorId}@${version}`): Event {
-  const timestamp = new Date(1_500_000_000_000 + version).toISOString();
-  const metadata = version % 2 ? { correlationId: `c-${version}` } : undefined;
-  return createEvent({ id, actorId, version, eventType: "Added", data: { version }, timestamp, metadata });
-}
-
-async function* eachOf<T>(items: readonly T[], onItem?: (index: number) => void): AsyncGenerator<T> {
-  for (const [index, item] of items.entries()) {
-    onItem?.(index);
-    yield item;
-    if (index % 500 === 0) await new Promise((resolve) => setTimeout(resolve)); // as one that reads a file
-  }
-}
-
-/** Exactly these events, or at least these, those of each actor in this order. */
-async function holds(store: EventStore, events: readonly Event[], exactly = true): Promise<void> {
-  const expected = Map.groupBy(events, ({ actorId }) => actorId);
-  const found = new Map<string, Event[]>();
-  for await (const { events } of store.readAll()) {
-    for (const event of events) found.set(event.actorId, [...found.get(event.actorId) ?? [], event]);
-  }
-  if (exactly) assert.deepEqual([...found.keys()].sort(), [...expected.keys()].sort());
-  for (const [actorId, list] of expected) {
-    const stored = found.get(actorId) ?? [];
-    assert.deepEqual(exactly ? stored : stored.slice(0, list.length), list);
-  }
 }
 
 async function count(store: EventStore): Promise<number> {
