@@ -19,6 +19,9 @@ export interface Term {
   readonly isValid: boolean;
 }
 
+/** Who is no more. */
+type Gone = Pick<MemberRecord, "nodeId" | "incarnation" | "state">;
+
 /** A table as it was stored. */
 interface Version {
   readonly revision: number;
@@ -84,35 +87,46 @@ export class Allocator {
    * what is left of them in the end.
    */
   async #bury(term: Term): Promise<void> {
-    const { view, bucket, lease, incarnation, ports: { times } } = this.#presence;
+    const { view, lease, incarnation, ports: { times } } = this.#presence;
     for (const seen of view.of(NODES)) {
       const member = memberOf(seen.value);
       if (member === undefined || member.incarnation === incarnation) continue;
       const silence = lease.silence(seen);
       if (isGone(member)) {
         if (silence < times.ttl * REMOVED || !lease.isSteady() || !term.isValid) continue;
-        if (await bucket.remove(seen)) view.forget(seen.key);
+        await this.#remove(seen, member);
       } else if (silence > times.ttl + KILL && lease.isSteady() && term.isValid) {
-        await this.#declareDead(seen, member as MemberRecord);
+        await this.#writeOff(seen, { ...member, state: "dead" });
       }
     }
   }
 
-  async #declareDead(
-    { key, revision }: Entry,
-    { nodeId, incarnation }: Pick<MemberRecord, "nodeId" | "incarnation">,
-  ): Promise<void> {
+  /**
+   * Writes the record of a node that is gone once more before it is removed: a server that is killed then brings back what
+   * the last write had replaced, and that must not be a node which is there.
+   */
+  async #remove(seen: Entry, { nodeId, incarnation, state }: Gone): Promise<void> {
+    const { bucket, view } = this.#presence;
+    const written = await this.#writeOff(seen, { nodeId, incarnation, state });
+    if (written !== undefined && await bucket.remove(written)) view.forget(seen.key);
+  }
+
+  /** The record of a node that is no more, as it was stored; undefined: another was first. */
+  async #writeOff({ key, revision }: Entry, { nodeId, incarnation, state }: Gone): Promise<Entry | undefined> {
     const { bucket, view } = this.#presence;
     // Without its nonce: it would take the record for a write of its own whose answer was lost.
-    const value = { v: 1, nodeId, incarnation, state: "dead" };
+    const value = { v: 1, nodeId, incarnation, state };
     const written = await bucket.write(key, value, revision);
     if (written.kind === "stored") {
-      view.see({ key, revision: written.revision, value });
+      const entry = { key, revision: written.revision, value };
+      view.see(entry);
       this.#presence.ports.nudges.send({ created: bucket.created, key, revision: written.revision, renewal: false });
-      return;
+      return entry;
     }
     const entry = await bucket.read(key);
-    if (entry !== undefined && entry !== "none") view.correct(entry);
+    if (entry === "none") view.forget(key); // a replica had what was removed
+    else if (entry !== undefined) view.correct(entry);
+    return undefined;
   }
 
   /** Whether each node of the table has a record: one without is declared dead too, so that it cannot come back. */
@@ -124,7 +138,7 @@ export class Allocator {
       if (view.get(key) !== undefined) continue;
       const entry = await bucket.read(key);
       if (entry === "none" && term.isValid) {
-        await this.#declareDead({ key, revision: 0, value: undefined }, { nodeId, incarnation });
+        await this.#writeOff({ key, revision: 0, value: undefined }, { nodeId, incarnation, state: "dead" });
       } else if (entry !== undefined && entry !== "none") view.see(entry);
       isWhole &&= view.get(key) !== undefined;
     }

@@ -21,12 +21,12 @@ export interface MemberRecord {
   readonly held: readonly (readonly [shard: number, epoch: number])[];
 }
 
-/** What is left of a node that was declared dead: without its nonce, or it would take the record for its own. */
+/** What is left of a node that is gone: without its nonce, or it would take the record for its own. */
 export interface DeadRecord {
   readonly v: 1;
   readonly nodeId: string;
   readonly incarnation: string;
-  readonly state: "dead";
+  readonly state: "dead" | "left";
 }
 
 /** A record that this version understands; undefined for any other. */

@@ -157,8 +157,8 @@ class NatsBucket implements Bucket {
       );
       return success === true;
     } catch (error) {
-      failureIn(error);
-      return false;
+      const failure = failureIn(error); // a replica that was killed has what was removed long ago
+      return failure.kind === "answer" && (failure.meaning === "none" || failure.meaning === "gone");
     }
   }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { bucketConfig, bucketStream } from "../../cluster/nats_bucket.ts";
 import { FaultyNetwork } from "../../testing/mod.ts";
-import { type PubAnswer, type Raw, raw, until } from "../support/jetstream.ts";
+import { type ApiAnswer, type PubAnswer, type Raw, raw, until } from "../support/jetstream.ts";
 
 const EXPECTED = "Nats-Expected-Last-Subject-Sequence";
 
@@ -51,6 +51,33 @@ describe("nats-server, of a bucket whose keys have one value", () => {
     // Of those that try at once one is first.
     const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => put("node.a", `${index}`, second.seq)));
     assert.equal(answers.filter(({ error }) => error === undefined).length, 1);
+  });
+
+  it("brings back what the last value replaced, once that was removed and the server was killed", async () => {
+    await using own = await raw();
+    const stream = bucketStream("killed");
+    await own.api(`STREAM.CREATE.${stream}`, bucketConfig("killed"));
+    const subject = (key: string): string => `$KV.AETHER_killed_cluster.${key}`;
+    const put = (key: string, payload: string): Promise<PubAnswer> => own.publish(subject(key), payload);
+    const last = async (key: string, nc = own.nc): Promise<string | undefined> => {
+      const answer = await nc.request(
+        `$JS.API.STREAM.MSG.GET.${stream}`,
+        JSON.stringify({ last_by_subj: subject(key) }),
+      );
+      const { message } = answer.json<ApiAnswer>();
+      return message && atob(message.data);
+    };
+    for (const payload of ["first", "second", "third"]) await put("node.a", payload);
+    await put("node.b", "other");
+    const { seq } = await put("node.a", "fourth");
+    assert.equal((await own.api(`STREAM.MSG.DELETE.${stream}`, { seq, no_erase: true })).success, true);
+    assert.equal(await last("node.a"), undefined);
+    await own.server.kill();
+    await own.server.restart();
+    await using nc = await connect({ servers: own.server.url });
+    assert.deepEqual([await last("node.a", nc), await last("node.b", nc)], ["third", "other"]);
+    // No revision is given twice.
+    assert.equal((await nc.request(subject("node.c"), "new")).json<PubAnswer>().seq, seq + 1);
   });
 
   it("gives the last value of each key below a wildcard, by sequence, and as of which sequence; 404 if there is none", async () => {

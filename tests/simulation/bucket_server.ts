@@ -25,6 +25,10 @@ export class BucketServer {
   readonly #onStored: OnStored;
   #revision = 0;
   #records = new Map<string, Version[]>();
+  /** What the last write of a record replaced. */
+  #replaced = new Map<string, Version>();
+  /** What is back on one replica, and not on the others. */
+  #ghosts = new Map<string, Version>();
 
   constructor(scheduler: Scheduler, onStored: OnStored) {
     this.#scheduler = scheduler;
@@ -35,15 +39,33 @@ export class BucketServer {
   /** Deletes it and makes it anew. */
   recreate(): void {
     this.#records = new Map();
+    this.#replaced = new Map();
+    this.#ghosts = new Map();
     this.#revision = 0;
     this.renewed = this.#scheduler.now;
     this.created = Math.max(this.created + 1, EPOCH + Math.floor(this.#scheduler.now));
+  }
+
+  /**
+   * A server is killed, or all are: what a removed record had replaced is back. Its file has the removal, and nothing of
+   * what the limit of one message a subject pushed out: `tests/platform/cluster_test.ts`.
+   */
+  kill(isWhole: boolean): void {
+    for (const [key, replaced] of this.#replaced) {
+      if (this.#at(key, Infinity)?.value !== undefined) continue;
+      if (isWhole) this.#put(key, { ...replaced, at: this.#scheduler.now });
+      else this.#ghosts.set(key, replaced);
+      this.#replaced.delete(key);
+    }
   }
 
   write(key: string, value: unknown, revision: number): Written {
     const last = this.#at(key, Infinity);
     const current = last?.value === undefined ? 0 : last.revision;
     if (current !== revision) return { kind: "conflict", revision: current };
+    if (current !== 0 && last !== undefined) this.#replaced.set(key, last);
+    else this.#replaced.delete(key);
+    this.#ghosts.delete(key);
     this.#put(key, { at: this.#scheduler.now, revision: ++this.#revision, value });
     const stored = this.#revision;
     this.#onStored(key, value, last?.value);
@@ -65,12 +87,15 @@ export class BucketServer {
     return { key, revision: version.revision, value: version.value, storedAt };
   }
 
-  readAll(prefix: string, asOf: number): Entry[] {
+  /** `isKilled`: what the replica has that was killed. */
+  readAll(prefix: string, asOf: number, isKilled: boolean): Entry[] {
     const entries: Entry[] = [];
     for (const key of this.#records.keys()) {
       if (!key.startsWith(prefix)) continue;
       const entry = this.read(key, asOf);
+      const ghost = isKilled ? this.#ghosts.get(key) : undefined;
       if (entry !== "none") entries.push(entry);
+      else if (ghost !== undefined) entries.push({ key, revision: ghost.revision, value: ghost.value });
     }
     return entries;
   }

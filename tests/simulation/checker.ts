@@ -253,6 +253,11 @@ export class Checker implements LogListener {
     if (!this.#isHonest) return;
     // One whose name is another's waits in vain, as it should.
     const there = this.#processes.filter(({ isThere, node }) => isThere && node.discovery.presence !== undefined);
+    const names = there.map(({ machine: { name } }) => name).sort().join();
+    for (const { machine, node: { discovery } } of there) {
+      const seen = discovery.members.map(({ nodeId }) => nodeId).sort().join();
+      if (seen !== names) this.say("D1", `${machine.life} sees ${seen} in the end, and ${names} are there`);
+    }
     const leaders = there.filter(({ node }) => node.election.term !== undefined);
     if (leaders.length !== 1) this.say("V2", `${leaders.length} nodes lead in the end`);
     const owners: string[] = [];

@@ -155,6 +155,15 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
       },
     ],
   },
+  /** What a server that was killed brings back is the record of one that is gone. */
+  grave: {
+    variant: "removed",
+    patches: [{
+      file: "cluster/allocator.ts",
+      code: "const written = await this.#writeOff(seen, { nodeId, incarnation, state });",
+      without: "const written = seen;",
+    }],
+  },
   /** Who finds no trace of the bucket that it joined looks whether that was made anew. */
   rebirth: {
     variant: "wild",

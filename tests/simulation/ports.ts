@@ -67,7 +67,10 @@ export class SimulatedBucket implements Bucket {
   }
 
   async readAll(): Promise<readonly Entry[] | undefined> {
-    const act = (): Entry[] => this.#server.readAll(this.#prefix, this.#network.asOf(false));
+    const act = (): Entry[] => {
+      const network = this.#network;
+      return this.#server.readAll(this.#prefix, network.asOf(false), network.isHit(1 / 3));
+    };
     const isStalled = this.#machine.stalled > this.#network.now;
     const entries = await this.#network.request(this.#machine, TRY, act);
     if (isStalled) return undefined;

@@ -145,6 +145,16 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
     healed: 70_000,
     pause: [2_000, 8_000],
   },
+  /** What is left of the dead is removed, and NATS is killed behind that. */
+  removed: {
+    kinds: ["visit", "visit", "crash", "outage", "outage"],
+    rates: NONE,
+    nodes: 2,
+    clients: 0,
+    healed: 200_000,
+    pause: [1_000, 60_000],
+    length: [1_500, 6_000],
+  },
   /** V1 and B2: one that dies. */
   kill: { kinds: ["kill"], rates: NONE, nodes: 4, shards: 12, pause: [1e9, 1e9], healed: 6_000 },
   killNoNudges: { kinds: ["kill"], rates: { ...NONE, nudgeLoss: 1 }, pause: [1e9, 1e9], healed: 6_000 },
@@ -197,6 +207,7 @@ const TURNS = [
   ["long", 1],
   ["rolling", 1],
   ["lateCommands", 1],
+  ["removed", 1],
 ] as const;
 const ORDER = TURNS.flatMap(([variant, times]) => Array<string>(times).fill(variant));
 

@@ -116,6 +116,7 @@ export class World {
     this.trace(`FAULT ${kind} ${whom} for ${length} ms`);
     switch (kind) {
       case "outage":
+        this.bucket.kill(how < 0.5);
         if (how < 0.5) network.blackout = until;
         else network.outage = until;
         return;
