@@ -37,7 +37,10 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   for (const candidate of words) {
     const other = candidate.toLowerCase();
     const isPart = Math.min(low.length, other.length) > FEW && (other.startsWith(low) || low.startsWith(other));
-    const differences = isPart ? 0.5 : distance(low, other);
+    // Of those that begin so, the one of which the most is there.
+    const differences = isPart
+      ? 1 - Math.min(low.length, other.length) / Math.max(low.length, other.length)
+      : distance(low, other);
     if (differences >= least) continue;
     least = differences;
     best = candidate;

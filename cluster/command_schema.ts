@@ -19,10 +19,10 @@ export async function validated<Command>(
   try {
     const result = await schema["~standard"].validate(command);
     if (result.issues === undefined) return { command: result.value };
-    const [first] = result.issues;
-    const argument = pathText("command", first?.path ?? []);
-    const problem = result.issues.map(({ message }) => message).join("; ");
-    return { told: rejection(new InvalidArgumentError({ argument }, `${argument}: ${problem}`)) };
+    const issues = result.issues.map(({ path = [], message }) => ({ argument: pathText("command", path), message }));
+    const argument = issues[0]?.argument ?? "command";
+    const problem = issues.map(({ argument, message }) => `${argument}: ${message}`).join("; ");
+    return { told: rejection(new InvalidArgumentError({ argument }, problem)) };
   } catch (error) {
     return { told: rejection(error) };
   }

@@ -1,5 +1,6 @@
 /** Hosts of actors as users ask for them. */
 import { actorTypeOf } from "../actor_id.ts";
+import { checkArguments } from "../decider/check.ts";
 import type { Decider } from "../decider/decider.ts";
 import type { ExecuteOptions } from "../decider/execute.ts";
 import { InvalidArgumentError } from "../errors.ts";
@@ -63,12 +64,12 @@ export function serveDecider<Stored extends Event, State, Command, E extends Sto
   options: ServeOptions<Command> = {},
 ): Served {
   checkOptionNames("serve", options, SERVE);
+  checkArguments("serve", store, decider, options.snapshots);
   const { actorType, commands } = options;
-  if (store.namespace !== namespace || store.shards !== shards) {
-    throw new InvalidArgumentError(
-      { argument: "store" },
-      `The store is of ${store.namespace} with ${store.shards} shards, the cluster of ${namespace} with ${shards}`,
-    );
+  for (const [what, own, ours] of [["namespace", store.namespace, namespace], ["shards", store.shards, shards]]) {
+    if (own === ours) continue;
+    const problem = `The store and the cluster are of one namespace: ${what} is ${own} there, and ${ours} here`;
+    throw new InvalidArgumentError({ argument: "store" }, problem);
   }
   checkCommandSchema(commands);
   const own = decider.events?.actorTypes;

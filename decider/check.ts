@@ -56,14 +56,20 @@ export function checkDecider(decider: object): void {
   }
 }
 
+const ORDERS = {
+  load: "load(store, fold, actorId)",
+  execute: "execute(store, decider, actorId, command)",
+  serve: "serve(store, decider)",
+} as const;
+
 /** @throws {InvalidArgumentError} naming the argument that is none, for callers without types */
 export function checkArguments(
-  call: "load" | "execute",
+  call: keyof typeof ORDERS,
   store: EventStore,
   fold: unknown,
   snapshots: SnapshotStore | undefined,
 ): void {
-  const order = call === "load" ? "load(store, fold, actorId)" : "execute(store, decider, actorId, command)";
+  const order = ORDERS[call];
   if (typeof store?.readActor !== "function") refuse("store", `${order}: the store is no event store`);
   if (typeof fold !== "object" && typeof fold !== "function" || fold === null) {
     refuse(call === "load" ? "fold" : "decider", `${order}: the second argument is ${shown(fold)}`);

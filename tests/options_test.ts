@@ -45,6 +45,10 @@ describe("options", () => {
       const help = near === undefined ? "it has expectedVersion, retries, observer" : `did you mean ${near}?`;
       assert.equal(refusal({ [name as string]: 1 }), `${name} is no option of execute: ${help}`);
     }
+    assert.throws(
+      () => checkOptionNames("campaign", { nam: 1 }, ["namespace", "name"]),
+      /did you mean name\?/,
+    );
     for (const [value, text] of [[null, "null"], [3, "3"], ["x", 'the string "x"'], [() => 1, "a function"]] as const) {
       assert.equal(refusal(value), `The options of execute are an object, { expectedVersion, … }, not ${text}`);
     }

@@ -90,7 +90,7 @@ describe("actors of a decider", () => {
               if (add === "boom") throw new TypeError("boom");
               return typeof add === "string"
                 ? { value: { add: Number(add) } }
-                : { issues: [{ message: "a text", path: ["add"] }] };
+                : { issues: [{ message: "a text", path: ["add"] }, { message: "also b", path: [{ key: "b" }, 0] }] };
             },
           },
         } as const;
@@ -100,7 +100,7 @@ describe("actors of a decider", () => {
         assert.ok(isAetherError(error, "COMMAND_REJECTED"));
         assert.deepEqual(error.reason, {
           name: "InvalidArgumentError",
-          message: "command.add: a text",
+          message: "command.add: a text; command.b[0]: also b",
           code: "INVALID_ARGUMENT",
         });
         const broken = await thrown(send({ add: "boom" }));
