@@ -111,8 +111,11 @@ export class Allocator {
     if (written !== undefined && await bucket.remove(written)) view.forget(seen.key);
   }
 
-  /** The record of a node that is no more, as it was stored; undefined: another was first. */
-  async #writeOff({ key, revision }: Entry, { nodeId, incarnation, state }: Gone): Promise<Entry | undefined> {
+  /** The record of a node that is no more, as it was stored; undefined: another was first, or it is not known. */
+  async #writeOff(
+    { key, revision }: Pick<Entry, "key" | "revision">,
+    { nodeId, incarnation, state }: Gone,
+  ): Promise<Entry | undefined> {
     const { bucket, view } = this.#presence;
     // Without its nonce: it would take the record for a write of its own whose answer was lost.
     const value = { v: 1, nodeId, incarnation, state };
@@ -123,9 +126,14 @@ export class Allocator {
       this.#presence.ports.nudges.send({ created: bucket.created, key, revision: written.revision, renewal: false });
       return entry;
     }
-    const entry = await bucket.read(key);
-    if (entry === "none") view.forget(key); // a replica had what was removed
-    else if (entry !== undefined) view.correct(entry);
+    const found = await bucket.read(key);
+    if (found === undefined) return undefined;
+    const last = found === "none" ? 0 : found.revision;
+    // A server that was killed has what is older than the last that was read, or nothing: that decides, if it has it still.
+    if (last < Math.min(revision, view.revisionRead(key))) {
+      return await this.#writeOff({ key, revision: last }, { nodeId, incarnation, state });
+    }
+    if (found !== "none") view.correct(found);
     return undefined;
   }
 
@@ -138,7 +146,7 @@ export class Allocator {
       if (view.get(key) !== undefined) continue;
       const entry = await bucket.read(key);
       if (entry === "none" && term.isValid) {
-        await this.#writeOff({ key, revision: 0, value: undefined }, { nodeId, incarnation, state: "dead" });
+        await this.#writeOff({ key, revision: 0 }, { nodeId, incarnation, state: "dead" });
       } else if (entry !== undefined && entry !== "none") view.see(entry);
       isWhole &&= view.get(key) !== undefined;
     }

@@ -23,6 +23,8 @@ export class BucketServer {
   renewed = -Infinity;
   readonly #scheduler: Scheduler;
   readonly #onStored: OnStored;
+  /** When it was asked to write or to remove, by true time. */
+  readonly #asked: number[] = [];
   #revision = 0;
   #records = new Map<string, Version[]>();
   /** What the last write of a record replaced. */
@@ -59,7 +61,13 @@ export class BucketServer {
     }
   }
 
+  /** How often it was asked to write or to remove since then. */
+  askedSince(time: number): number {
+    return this.#asked.filter((at) => at >= time).length;
+  }
+
   write(key: string, value: unknown, revision: number): Written {
+    this.#asked.push(this.#scheduler.now);
     const last = this.#at(key, Infinity);
     const current = last?.value === undefined ? 0 : last.revision;
     if (current !== revision) return { kind: "conflict", revision: current };
@@ -73,6 +81,7 @@ export class BucketServer {
   }
 
   remove(key: string, revision: number): boolean {
+    this.#asked.push(this.#scheduler.now);
     const last = this.#at(key, Infinity);
     if (last?.value === undefined) return true;
     if (last.revision !== revision) return false;

@@ -25,6 +25,9 @@ const WITHOUT_NUDGES = 1_500;
 /** Shards that move at once, at most; all where a node leaves, or has just left. */
 const MOVES = 8;
 const HURRY = 10_000;
+/** Milliseconds before the end in which nothing moves any more, and writes to the bucket a second of each node in them. */
+const CALM = 3_000;
+const WRITES = 3;
 
 /** What the leader's record says. */
 interface LeaderValue {
@@ -258,6 +261,8 @@ export class Checker implements LogListener {
       const seen = discovery.members.map(({ nodeId }) => nodeId).sort().join();
       if (seen !== names) this.say("D1", `${machine.life} sees ${seen} in the end, and ${names} are there`);
     }
+    const asked = this.bucket.askedSince(this.#scheduler.now - CALM);
+    if (asked > WRITES * there.length * CALM / 1_000) this.say("I1", `${asked} writes in the last ${CALM} ms`);
     const leaders = there.filter(({ node }) => node.election.term !== undefined);
     if (leaders.length !== 1) this.say("V2", `${leaders.length} nodes lead in the end`);
     const owners: string[] = [];

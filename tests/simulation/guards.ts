@@ -164,6 +164,16 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
       without: "const written = seen;",
     }],
   },
+  /** What such a server has is older than what was read, and decides all the same. */
+  older: {
+    variant: "removed",
+    from: 43,
+    patches: [{
+      file: "cluster/allocator.ts",
+      code: "if (last < Math.min(revision, view.revisionRead(key))) {",
+      without: "if (last < 0) {",
+    }],
+  },
   /** Who finds no trace of the bucket that it joined looks whether that was made anew. */
   rebirth: {
     variant: "wild",
