@@ -94,9 +94,9 @@ export class Allocator {
       const silence = lease.silence(seen);
       if (isGone(member)) {
         if (silence < times.ttl * REMOVED || !lease.isSteady() || !term.isValid) continue;
-        await this.#remove(seen, member);
+        await this.#remove(seen, member, term);
       } else if (silence > times.ttl + KILL && lease.isSteady() && term.isValid) {
-        await this.#writeOff(seen, { ...member, state: "dead" });
+        await this.#writeOff(seen, { ...member, state: "dead" }, term);
       }
     }
   }
@@ -105,18 +105,24 @@ export class Allocator {
    * Writes the record of a node that is gone once more before it is removed: a server that is killed then brings back what
    * the last write had replaced, and that must not be a node which is there.
    */
-  async #remove(seen: Entry, { nodeId, incarnation, state }: Gone): Promise<void> {
+  async #remove(seen: Entry, { nodeId, incarnation, state }: Gone, term: Term): Promise<void> {
     const { bucket, view } = this.#presence;
-    const written = await this.#writeOff(seen, { nodeId, incarnation, state });
-    if (written !== undefined && await bucket.remove(written)) view.forget(seen.key);
+    const found = await bucket.read(seen.key); // a leader before may have removed it
+    if (found === undefined) return;
+    if (found === "none") return view.forget(seen.key);
+    if (found.revision > seen.revision) return view.see(found);
+    const written = await this.#writeOff(found, { nodeId, incarnation, state }, term);
+    if (written !== undefined && term.isValid && await bucket.remove(written)) view.forget(seen.key);
   }
 
   /** The record of a node that is no more, as it was stored; undefined: another was first, or it is not known. */
   async #writeOff(
     { key, revision }: Pick<Entry, "key" | "revision">,
     { nodeId, incarnation, state }: Gone,
+    term: Term,
   ): Promise<Entry | undefined> {
     const { bucket, view } = this.#presence;
+    if (!term.isValid) return undefined;
     // Without its nonce: it would take the record for a write of its own whose answer was lost.
     const value = { v: 1, nodeId, incarnation, state };
     const written = await bucket.write(key, value, revision);
@@ -129,9 +135,9 @@ export class Allocator {
     const found = await bucket.read(key);
     if (found === undefined) return undefined;
     const last = found === "none" ? 0 : found.revision;
-    // A server that was killed has what is older than the last that was read, or nothing: that decides, if it has it still.
+    // What was read is there no more: somebody has removed it by hand. Then that decides, if it is so still.
     if (last < Math.min(revision, view.revisionRead(key))) {
-      return await this.#writeOff({ key, revision: last }, { nodeId, incarnation, state });
+      return await this.#writeOff({ key, revision: last }, { nodeId, incarnation, state }, term);
     }
     if (found !== "none") view.correct(found);
     return undefined;
@@ -146,7 +152,7 @@ export class Allocator {
       if (view.get(key) !== undefined) continue;
       const entry = await bucket.read(key);
       if (entry === "none" && term.isValid) {
-        await this.#writeOff({ key, revision: 0 }, { nodeId, incarnation, state: "dead" });
+        await this.#writeOff({ key, revision: 0 }, { nodeId, incarnation, state: "dead" }, term);
       } else if (entry !== undefined && entry !== "none") view.see(entry);
       isWhole &&= view.get(key) !== undefined;
     }

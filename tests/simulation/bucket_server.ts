@@ -89,6 +89,14 @@ export class BucketServer {
     return true;
   }
 
+  /** By hand, whatever its revision is. */
+  erase(key: string): void {
+    const last = this.#at(key, Infinity);
+    if (last?.value !== undefined) {
+      this.#put(key, { at: this.#scheduler.now, revision: last.revision, value: undefined });
+    }
+  }
+
   read(key: string, asOf = Infinity): Entry | "none" {
     const version = this.#at(key, asOf);
     if (version?.value === undefined) return "none";

@@ -160,14 +160,13 @@ export const GUARDS: Readonly<Record<string, Guard>> = {
     variant: "removed",
     patches: [{
       file: "cluster/allocator.ts",
-      code: "const written = await this.#writeOff(seen, { nodeId, incarnation, state });",
-      without: "const written = seen;",
+      code: "const written = await this.#writeOff(found, { nodeId, incarnation, state }, term);",
+      without: "const written = found;",
     }],
   },
-  /** What such a server has is older than what was read, and decides all the same. */
+  /** A record that somebody has removed is that of a dead node all the same. */
   older: {
     variant: "removed",
-    from: 43,
     patches: [{
       file: "cluster/allocator.ts",
       code: "if (last < Math.min(revision, view.revisionRead(key))) {",

@@ -14,6 +14,7 @@ export type FaultKind =
   | "stall" // of polls
   | "outage" // of JetStream, or of all of NATS
   | "recreate" // the bucket is deleted and made anew
+  | "erase" // a node crashes for good, if there are others, and somebody removes its record
   | "resign"
   | "kill" // for good
   | "join" // one more
@@ -147,9 +148,8 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
   },
   /** What is left of the dead is removed, and NATS is killed behind that. */
   removed: {
-    kinds: ["visit", "visit", "crash", "outage", "outage"],
+    kinds: ["visit", "visit", "crash", "erase", "outage", "outage"],
     rates: NONE,
-    nodes: 2,
     clients: 0,
     healed: 200_000,
     pause: [1_000, 60_000],

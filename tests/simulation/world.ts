@@ -1,6 +1,5 @@
-import { TABLE } from "../../cluster/names.ts";
 import { CLUSTER_ELECTION } from "../../cluster/node.ts";
-import { leaderKey } from "../../cluster/names.ts";
+import { leaderKey, nodeKey, TABLE } from "../../cluster/names.ts";
 import { numbers } from "../support/random.ts";
 import { BucketServer } from "./bucket_server.ts";
 import { Checker } from "./checker.ts";
@@ -148,6 +147,11 @@ export class World {
       case "kill":
         this.checker.onKill(process);
         this.#end(process);
+        return;
+      case "erase":
+        this.bucket.erase(prefixOf(this.bucket.created) + nodeKey(machine.name));
+        this.#end(process);
+        if (running.length < 3) scheduler.after(length, () => this.#spawn(machine.name));
         return;
       case "crash":
         this.#end(process);
