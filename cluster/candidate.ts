@@ -108,20 +108,10 @@ export class Candidate {
       }
       const isVacant = seen === undefined ? watcher.polled !== undefined : recordOf(seen)?.state === "resigned" ||
         lease.silence(seen) > times.ttl + patience && lease.isSteady();
-      await this.#clean();
       if (isVacant && lease.isValid() && await this.#serve(seen, signal)) continue;
       if (signal.aborted) return;
       // What came while this node was trying would be waited for in vain.
       if (!isNews) await view.change((key) => key === this.#key, jitter(LOOK), signal);
-    }
-  }
-
-  /** Removes what candidates have left behind that are no more. */
-  async #clean(): Promise<void> {
-    const { view, lease, bucket, ports: { times } } = this.#presence;
-    for (const seen of view.of(candidateKey(this.#options.election, ""))) {
-      if (lease.silence(seen) < times.ttl * REMOVED || !lease.isSteady()) continue;
-      if (await bucket.remove(seen)) view.forget(seen.key);
     }
   }
 
@@ -157,6 +147,18 @@ export class Candidate {
       if (await keeping) await lease.close({ state: "resigned" });
     }
     return true;
+  }
+}
+
+/** Removes what candidates have left behind that are no more, whoever leads. */
+export async function removeLeft(presence: Presence, election: string, signal: AbortSignal): Promise<void> {
+  const { view, lease, bucket, ports: { clock, times } } = presence;
+  while (!signal.aborted) {
+    for (const seen of view.of(candidateKey(election, ""))) {
+      if (signal.aborted || lease.silence(seen) < times.ttl * REMOVED || !lease.isSteady()) continue;
+      if (await bucket.remove(seen)) view.forget(seen.key);
+    }
+    await clock.sleep(times.ttl, signal);
   }
 }
 

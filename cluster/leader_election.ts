@@ -2,7 +2,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { ClosedError } from "../errors.ts";
 import { checkOptionNames, namesOf } from "../options.ts";
 import type { Abortable } from "../store/event_store.ts";
-import type { Leadership } from "./candidate.ts";
+import { type Leadership, removeLeft } from "./candidate.ts";
 import { aborted, hasReturned } from "./crew.ts";
 import { Election } from "./election.ts";
 import { Lives } from "./lives.ts";
@@ -90,6 +90,7 @@ export class LeaderElection implements AsyncDisposable {
     };
     const lives = new Lives(ports.ports, { nodeId, begin, farewell: { state: "left" } });
     const election = new Election(ports.ports, lives, { name, nodeId });
+    lives.each((presence, signal) => removeLeft(presence, name, signal));
     try {
       await ports.inTime((signal) => lives.start(signal));
     } catch (error) {

@@ -26,8 +26,9 @@ const MAX_PAYLOAD = 1_048_576;
  * other; nats-server 2.12 or later. The connection is the caller's: it is used, and never closed.
  *
  * A state may be larger than a message: it is then stored as several, and a reader gets all of one state or none. What
- * is replaced or deleted is erased from the stream's files, and what a crash leaves of it by the next save or delete of
- * this actor. (Mirrors, backups and, with replicas, the logs of the cluster's consensus are their owner's to clean.)
+ * is replaced or deleted is erased from the stream's files, and what a crash of the process leaves of it by the next save
+ * or delete of this actor. (What a server that is killed meanwhile leaves, mirrors, backups and, with replicas, the logs of
+ * the cluster's consensus are their owner's to clean: `docs/deleting.md`.)
  *
  * @example
  * ```ts

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { Candidate } from "../../cluster/candidate.ts";
+import { Candidate, removeLeft } from "../../cluster/candidate.ts";
 import { Timeline } from "../../cluster/clock.ts";
 import { LEASE_TIMES } from "../../cluster/lease.ts";
-import { leaderKey } from "../../cluster/names.ts";
+import { candidateKey, leaderKey } from "../../cluster/names.ts";
 import type { Presence } from "../../cluster/presence.ts";
 import { View } from "../../cluster/view.ts";
 import { aborted } from "../../cluster/crew.ts";
+import { VirtualClock } from "./support/virtual_clock.ts";
 
 /** Time stands still: nothing happens but by a change. */
 const CLOCK = {
@@ -57,4 +58,36 @@ it("a candidate that lost to one who resigned meanwhile stands again at once", a
   await won.promise;
   await running;
   assert.deepEqual(tried, [1, 3]);
+});
+
+it("the records of candidates that are no more are removed, whoever leads, and asked for until they are", async () => {
+  const clock = new VirtualClock();
+  const timeline = new Timeline(clock);
+  const view = new View(timeline);
+  const keys = ["gone", "other", "alive"].map((name) => candidateKey("x", name));
+  for (const [index, key] of [...keys, candidateKey("y", "gone")].entries()) {
+    view.see({ key, revision: index + 1, value: { state: "left" } });
+  }
+  const asked: [key: string, at: number][] = [];
+  const presence = {
+    view,
+    bucket: {
+      remove({ key }: { readonly key: string }): Promise<boolean> {
+        asked.push([key, clock.now()]);
+        return Promise.resolve(key !== keys[1] || asked.length > 2); // the first answer is lost
+      },
+    },
+    lease: { isSteady: () => true, silence: ({ since }: { readonly since: number }) => clock.now() - since },
+    ports: { clock, times: LEASE_TIMES },
+  } as unknown as Presence;
+  const over = new AbortController();
+  const running = removeLeft(presence, "x", over.signal);
+  for (let revision = 10; revision < 70; revision++) {
+    await clock.pass(1_000);
+    view.renewed(keys[2] as string, revision);
+  }
+  over.abort();
+  await clock.until(running);
+  assert.deepEqual(asked.map(([key]) => key), [keys[0], keys[1], keys[1]]);
+  assert.ok(asked.every(([, at]) => at >= 10 * LEASE_TIMES.ttl), JSON.stringify(asked));
 });
