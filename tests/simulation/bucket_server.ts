@@ -23,8 +23,8 @@ export class BucketServer {
   renewed = -Infinity;
   readonly #scheduler: Scheduler;
   readonly #onStored: OnStored;
-  /** When it was asked to write or to remove, by true time. */
-  readonly #asked: number[] = [];
+  /** When it was asked to write or to remove a record, by true time. */
+  readonly #asked: { readonly key: string; readonly at: number }[] = [];
   #revision = 0;
   #records = new Map<string, Version[]>();
   /** What the last write of a record replaced. */
@@ -61,13 +61,15 @@ export class BucketServer {
     }
   }
 
-  /** How often it was asked to write or to remove since then. */
-  askedSince(time: number): number {
-    return this.#asked.filter((at) => at >= time).length;
+  /** How often it was asked to write or to remove each record since then. */
+  askedSince(time: number): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { key, at } of this.#asked) if (at >= time) counts.set(key, (counts.get(key) ?? 0) + 1);
+    return counts;
   }
 
   write(key: string, value: unknown, revision: number): Written {
-    this.#asked.push(this.#scheduler.now);
+    this.#asked.push({ key, at: this.#scheduler.now });
     const last = this.#at(key, Infinity);
     const current = last?.value === undefined ? 0 : last.revision;
     if (current !== revision) return { kind: "conflict", revision: current };
@@ -81,7 +83,7 @@ export class BucketServer {
   }
 
   remove(key: string, revision: number): boolean {
-    this.#asked.push(this.#scheduler.now);
+    this.#asked.push({ key, at: this.#scheduler.now });
     const last = this.#at(key, Infinity);
     if (last?.value === undefined) return true;
     if (last.revision !== revision) return false;
