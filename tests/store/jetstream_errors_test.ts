@@ -1,20 +1,14 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { isAetherError } from "../../errors.ts";
-import { JetStreamEventStore, type JetStreamOptions, shardOf } from "../../mod.ts";
+import { JetStreamEventStore, shardOf } from "../../mod.ts";
 import { added, all, rejects, several, upTo, versions } from "../../testing/event_store/scene.ts";
-import { type Raw, raw, until } from "../support/jetstream.ts";
+import { raw, until } from "../support/jetstream.ts";
+import { stores } from "../support/stores.ts";
 
 describe("JetStreamEventStore says", () => {
-  let server: Raw;
-  let names = 0;
-  before(async () => {
-    server = await raw();
-  });
-  after(() => server[Symbol.asyncDispose]());
-
-  const open = (options: Partial<JetStreamOptions> = {}): Promise<JetStreamEventStore> =>
-    JetStreamEventStore.open(server.nc, { namespace: `s${++names}`, ...options });
+  const at = stores();
+  const { open } = at;
 
   it("UNKNOWN_OUTCOME of a write that was aborted after it was sent, with the reason as cause", async () => {
     await using own = await raw();
@@ -65,7 +59,7 @@ describe("JetStreamEventStore says", () => {
   it("EVENT_DECODE of a history in which a message is missing", async () => {
     const store = await open({ namespace: "hole" });
     for (const _ of upTo(5)) await store.append("order-1", several(1));
-    await server.api("STREAM.MSG.DELETE.AETHER_hole", { seq: 3 });
+    await at.server.api("STREAM.MSG.DELETE.AETHER_hole", { seq: 3 });
     await rejects(store.getEvents("order-1"), "EVENT_DECODE", { stream: "AETHER_hole", position: 4 });
     assert.deepEqual(versions(await store.getEvents("order-1", 0, { afterPosition: 3 })), [4, 5]);
   });
@@ -107,7 +101,7 @@ describe("JetStreamEventStore says", () => {
   it("EVENT_DECODE of a message that is no commit, with stream, position and subject", async () => {
     const store = await open({ namespace: "foreign-message" });
     const subject = `aether.foreign-message.events.${shardOf("order-1", 64)}.order.order-1`;
-    const { seq } = await server.publish(subject, "hello");
+    const { seq } = await at.server.publish(subject, "hello");
     const facts = { stream: "AETHER_foreign-message", position: seq, subject };
     await rejects(all(store.readAll()), "EVENT_DECODE", facts);
     await rejects(store.getEvents("order-1"), "EVENT_DECODE", facts);

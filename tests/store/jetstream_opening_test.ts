@@ -1,26 +1,19 @@
 import { connect } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { isAetherError } from "../../errors.ts";
-import { JetStreamEventStore, type JetStreamOptions, shardOf } from "../../mod.ts";
+import { JetStreamEventStore, shardOf } from "../../mod.ts";
 import { checkServer } from "../../store/stream_config.ts";
 import { NatsServer } from "../../testing/mod.ts";
 import { all, outline, rejects, several, upTo } from "../../testing/event_store/scene.ts";
-import { type Raw, raw } from "../support/jetstream.ts";
+import { stores } from "../support/stores.ts";
 
 describe("JetStreamEventStore opens", () => {
-  let server: Raw;
-  let names = 0;
-  before(async () => {
-    server = await raw();
-  });
-  after(() => server[Symbol.asyncDispose]());
-
-  const open = (options: Partial<JetStreamOptions> = {}): Promise<JetStreamEventStore> =>
-    JetStreamEventStore.open(server.nc, { namespace: `s${++names}`, ...options });
+  const at = stores();
+  const { open } = at;
 
   it("once, whoever is first, when ten do so at once", async () => {
-    const connections = await Promise.all(upTo(10).map(() => connect({ servers: server.server.url })));
+    const connections = await Promise.all(upTo(10).map(() => connect({ servers: at.server.server.url })));
     const stores = await Promise.all(connections.map((nc) => JetStreamEventStore.open(nc, { namespace: "ten" })));
     await Promise.all(stores.map((store, index) => store.append(`order-${index}`, several(1))));
     assert.equal((await all((await open({ namespace: "ten" })).listActors())).length, 10);
@@ -29,7 +22,7 @@ describe("JetStreamEventStore opens", () => {
 
   it("a stream with the settings of the design, and leaves one that is there as the operator has set it", async () => {
     await open({ namespace: "kept", replicas: 1 });
-    const { config } = await server.api("STREAM.INFO.AETHER_kept");
+    const { config } = await at.server.api("STREAM.INFO.AETHER_kept");
     assert.deepEqual(config.subjects, ["aether.kept.events.>", "aether.kept.fence.>"]);
     assert.deepEqual(
       [config.storage, config.retention, config.discard, config.allow_direct, config.allow_atomic],
@@ -42,9 +35,9 @@ describe("JetStreamEventStore opens", () => {
     ]);
     assert.deepEqual(config.republish, { src: "aether.kept.events.>", dest: "aether.kept.bus.>" });
     const operated = { ...config, max_bytes: 5_000_000, compression: "s2", duplicate_window: 60_000_000_000 };
-    await server.api("STREAM.UPDATE.AETHER_kept", operated);
+    await at.server.api("STREAM.UPDATE.AETHER_kept", operated);
     await open({ namespace: "kept" });
-    const { config: after } = await server.api("STREAM.INFO.AETHER_kept");
+    const { config: after } = await at.server.api("STREAM.INFO.AETHER_kept");
     assert.deepEqual([after.max_bytes, after.compression, after.duplicate_window], [5_000_000, "s2", 60_000_000_000]);
   });
 
@@ -57,17 +50,17 @@ describe("JetStreamEventStore opens", () => {
 
   it("no stream that is set so that the guarantees would not hold, and names what differs", async () => {
     await open({ namespace: "odd" });
-    const { config } = await server.api("STREAM.INFO.AETHER_odd");
-    await server.api("STREAM.UPDATE.AETHER_odd", { ...config, discard: "old", allow_direct: false });
+    const { config } = await at.server.api("STREAM.INFO.AETHER_odd");
+    await at.server.api("STREAM.UPDATE.AETHER_odd", { ...config, discard: "old", allow_direct: false });
     const { differences } = await rejects(open({ namespace: "odd" }), "STREAM_CONFIG");
     assert.deepEqual(differences, [
       { setting: "discard", expected: '"new"', actual: '"old"' },
       { setting: "allow_direct", expected: "true", actual: "false" },
     ]);
-    await server.api("STREAM.CREATE.AETHER_foreign", { name: "AETHER_foreign", subjects: ["foreign.>"] });
+    await at.server.api("STREAM.CREATE.AETHER_foreign", { name: "AETHER_foreign", subjects: ["foreign.>"] });
     await rejects(open({ namespace: "foreign" }), "STREAM_CONFIG", { stream: "AETHER_foreign" });
     await rejects(open({ namespace: "nowhere", create: false }), "STREAM_CONFIG", { stream: "AETHER_nowhere" });
-    assert.equal((await server.api("STREAM.INFO.AETHER_nowhere")).error.err_code, 10059);
+    assert.equal((await at.server.api("STREAM.INFO.AETHER_nowhere")).error.err_code, 10059);
   });
 
   it("nothing by arguments that make no sense", async () => {
@@ -83,7 +76,7 @@ describe("JetStreamEventStore opens", () => {
         argument: "nc",
       });
     }
-    await rejects(JetStreamEventStore.open(server.nc, undefined as never), "INVALID_ARGUMENT", {
+    await rejects(JetStreamEventStore.open(at.server.nc, undefined as never), "INVALID_ARGUMENT", {
       argument: "options",
     });
     await rejects(open({ replicas: 3 }), "STREAM_CONFIG");

@@ -1,27 +1,21 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
-import { type AppendOptions, type Event, JetStreamEventStore, type JetStreamOptions, shardOf } from "../../mod.ts";
+import { describe, it } from "node:test";
+import { type AppendOptions, type Event, JetStreamEventStore, shardOf } from "../../mod.ts";
 import { added, all, outline, rejects, several, upTo, versions } from "../../testing/event_store/scene.ts";
-import { type Raw, raw, until } from "../support/jetstream.ts";
+import { raw, until } from "../support/jetstream.ts";
+import { stores } from "../support/stores.ts";
 
 describe("JetStreamEventStore", () => {
-  let server: Raw;
-  let names = 0;
-  before(async () => {
-    server = await raw();
-  });
-  after(() => server[Symbol.asyncDispose]());
-
-  const open = (options: Partial<JetStreamOptions> = {}): Promise<JetStreamEventStore> =>
-    JetStreamEventStore.open(server.nc, { namespace: `s${++names}`, ...options });
+  const at = stores();
+  const { open } = at;
 
   describe("stores", () => {
     it("messages with the headers of the format and no others", async () => {
       const store = await open({ namespace: "wire" });
       const fields = async (sequence: number): Promise<Record<string, string>> => {
-        const { message: { hdrs } } = await server.api("STREAM.MSG.GET.AETHER_wire", { seq: sequence });
+        const { message: { hdrs } } = await at.server.api("STREAM.MSG.GET.AETHER_wire", { seq: sequence });
         const lines = atob(hdrs).split("\r\n").filter((line) => line.includes(": "));
         return Object.fromEntries(lines.map((line) => line.split(": ") as [string, string]));
       };
@@ -55,8 +49,8 @@ describe("JetStreamEventStore", () => {
 
     it("nothing once the stream is full, and drops nothing", async () => {
       const store = await open({ namespace: "full" });
-      const { config } = await server.api("STREAM.INFO.AETHER_full");
-      await server.api("STREAM.UPDATE.AETHER_full", { ...config, max_msgs: 3 });
+      const { config } = await at.server.api("STREAM.INFO.AETHER_full");
+      await at.server.api("STREAM.UPDATE.AETHER_full", { ...config, max_msgs: 3 });
       for (const _ of upTo(3)) await store.append("order-1", several(1));
       await rejects(store.append("order-1", several(1)), "LIMIT_REACHED", { stream: "AETHER_full" });
       const commits = [{ actorId: "order-1", events: several(1) }, { actorId: "order-2", events: several(1) }];
@@ -88,20 +82,20 @@ describe("JetStreamEventStore", () => {
       // As a crash would: the tombstone, and the first messages erased.
       const subject = `aether.broken.events.${shardOf("order-1", 64)}.order.order-1`;
       const headers = { "Aether-Version": 9, "Aether-Previous": 9, "Aether-Deleted": 1 };
-      await server.publish(subject, "[]", { ...headers, "Nats-Expected-Last-Subject-Sequence": 9 });
-      for (const seq of [1, 2, 3, 4]) await server.api("STREAM.MSG.DELETE.AETHER_broken", { seq });
+      await at.server.publish(subject, "[]", { ...headers, "Nats-Expected-Last-Subject-Sequence": 9 });
+      for (const seq of [1, 2, 3, 4]) await at.server.api("STREAM.MSG.DELETE.AETHER_broken", { seq });
       const fresh = await open({ namespace: "broken" });
       assert.deepEqual(outline(await all(fresh.readActor("order-1"))), ["order-1@9 deleted"]);
       assert.deepEqual(outline(await all(fresh.readAll())), ["order-1@9 deleted"]);
       assert.equal((await fresh.deleteActor("order-1")).position, 10);
-      assert.equal((await server.api("STREAM.INFO.AETHER_broken")).state.messages, 1);
+      assert.equal((await at.server.api("STREAM.INFO.AETHER_broken")).state.messages, 1);
     });
 
     it("behind a checked fence while it is the shard's last, and refuses with FENCED afterwards", async () => {
       const store = await open({ namespace: "fenced" });
       const shard = shardOf("order-1", store.shards);
       const take = async (): Promise<AppendOptions> => {
-        const { seq: epoch } = await server.publish(`aether.fenced.fence.${shard}`, "");
+        const { seq: epoch } = await at.server.publish(`aether.fenced.fence.${shard}`, "");
         return { fence: { shard, epoch, checked: true } };
       };
       const first = await take();
@@ -121,7 +115,7 @@ describe("JetStreamEventStore", () => {
       const store = await open({ namespace: "fenced-deletion" });
       const shard = shardOf("order-1", store.shards);
       const take = async (): Promise<AppendOptions> => {
-        const { seq: epoch } = await server.publish(`aether.fenced-deletion.fence.${shard}`, "");
+        const { seq: epoch } = await at.server.publish(`aether.fenced-deletion.fence.${shard}`, "");
         return { fence: { shard, epoch, checked: true } };
       };
       const first = await take();
@@ -180,7 +174,7 @@ describe("JetStreamEventStore", () => {
     await all(store.readAll());
     for await (const _ of store.readAll({ live: true })) break;
     await store[Symbol.asyncDispose]();
-    assert.equal(server.nc.isClosed(), false);
-    assert.equal((await server.api("STREAM.INFO.AETHER_left")).state.consumer_count, 0);
+    assert.equal(at.server.nc.isClosed(), false);
+    assert.equal((await at.server.api("STREAM.INFO.AETHER_left")).state.consumer_count, 0);
   });
 });
